@@ -1,0 +1,156 @@
+// Package deploy holds Segue's nouns (Service, Release, Instance, Rollout) and
+// the only moves between their states that are legal. It does no I/O and knows
+// nobody: every other package may import it, and it imports only the standard
+// library.
+package deploy
+
+import (
+	"strings"
+	"time"
+)
+
+// A Service is what the user runs, as segue.yaml says it, with every default
+// filled in. It carries no secret: values of environment variables travel in
+// Environment, beside it, so that a Service can be journalled and shown.
+type Service struct {
+	Name     string   `json:"name"`
+	Listen   []string `json:"listen,omitempty"` // host:port addresses; none for a worker
+	TLS      *TLS     `json:"tls,omitempty"`    // nil: cleartext
+	Routes   []Route  `json:"routes,omitempty"` // none: every request on Listen
+	Via      Via      `json:"via,omitempty"`    // empty for a worker
+	Build    string   `json:"build,omitempty"`  // run by sh -c in the source folder; empty: nothing to build
+	Files    []string `json:"files"`            // what a Release keeps, relative to the source folder
+	Command  []string `json:"command"`          // argv; $NAME in it is expanded from the Instance's environment
+	Replicas int      `json:"replicas"`         // 0 is allowed: kept, but not running
+	EnvNames []string `json:"env_names,omitempty"`
+
+	Probes   Probes   `json:"probes"`
+	Strategy Strategy `json:"strategy"`
+	Drain    Drain    `json:"drain"`
+	Stop     Stop     `json:"stop"`
+	Limits   Limits   `json:"limits"`
+	Proxy    Proxy    `json:"proxy"`
+	Logs     Logs     `json:"logs"`
+	Keep     int      `json:"keep"` // releases kept for rollback, the serving one among them
+}
+
+// Worker reports whether the service takes no requests.
+func (s *Service) Worker() bool { return len(s.Listen) == 0 }
+
+// Via says how requests reach the instances.
+type Via string
+
+const (
+	ViaProxy  Via = "proxy"  // segue proxy forwards each request
+	ViaSocket Via = "socket" // the program accepts on an inherited socket
+)
+
+// TLS names the certificate that the proxy serves; both are file paths.
+type TLS struct {
+	Cert string `json:"cert"`
+	Key  string `json:"key"`
+}
+
+// A Route says which requests on the listening addresses go to the service.
+// Empty fields match everything.
+type Route struct {
+	Host string `json:"host,omitempty"` // exact, or "*.example.com"; without a port
+	Path string `json:"path,omitempty"` // prefix, matched at segment boundaries
+}
+
+// Protocol is what the instances speak.
+type Protocol string
+
+const (
+	HTTP1 Protocol = "http1"
+	H2C   Protocol = "h2c" // HTTP/2 with prior knowledge, cleartext
+)
+
+// Proxy holds a service's settings of the data path. Zero durations and sizes
+// mean no limit, except where a default is told in the configuration manual.
+type Proxy struct {
+	Protocol      Protocol      `json:"protocol"`
+	HoldTimeout   time.Duration `json:"hold_timeout"`      // how long a request waits for a ready instance
+	HoldMax       int           `json:"hold_max"`          // how many may wait
+	HeaderTimeout time.Duration `json:"header_timeout"`    // for the client's whole request header
+	BodyTimeout   time.Duration `json:"body_timeout"`      // longest pause while the client's body arrives
+	IdleTimeout   time.Duration `json:"idle_timeout"`      // of the client's kept-alive connection
+	AnswerTimeout time.Duration `json:"answer_timeout"`    // until the instance's response header; 0: none
+	UpstreamIdle  time.Duration `json:"upstream_idle"`     // of kept-alive connections to instances
+	MaxHeader     int64         `json:"max_header"`        // bytes
+	MaxBody       int64         `json:"max_body"`          // bytes; 0: no limit
+	Trusted       []string      `json:"trusted,omitempty"` // CIDRs whose forwarding headers are believed
+}
+
+// Probes are the questions asked of an Instance; a nil one is not asked.
+type Probes struct {
+	Startup   *Probe `json:"startup,omitempty"`
+	Readiness *Probe `json:"readiness,omitempty"`
+	Liveness  *Probe `json:"liveness,omitempty"`
+}
+
+// A Probe is one question; exactly one of HTTP, TCP and Exec is set.
+type Probe struct {
+	HTTP      string        `json:"http,omitempty"` // path, starting with "/"
+	TCP       bool          `json:"tcp,omitempty"`  // connect to $PORT
+	Exec      []string      `json:"exec,omitempty"` // argv, exit status 0 is success
+	Every     time.Duration `json:"every"`
+	Timeout   time.Duration `json:"timeout"`
+	Failures  int           `json:"failures"`  // so many in a row mean no
+	Successes int           `json:"successes"` // so many in a row mean yes
+}
+
+// What names the probe's kind, for people.
+func (p *Probe) What() string {
+	switch {
+	case p.HTTP != "":
+		return "http " + p.HTTP
+	case p.TCP:
+		return "tcp"
+	default:
+		return "exec " + strings.Join(p.Exec, " ")
+	}
+}
+
+// StrategyType names a way to move from one Release to another.
+type StrategyType string
+
+const Rolling StrategyType = "rolling"
+
+// A Strategy says how a Rollout goes about it.
+type Strategy struct {
+	Type             StrategyType  `json:"type"`
+	Surge            int           `json:"surge"`             // instances above Replicas while rolling
+	Unavailable      int           `json:"unavailable"`       // instances below Replicas while rolling
+	MinReady         time.Duration `json:"min_ready"`         // an instance counts after being ready so long
+	ProgressDeadline time.Duration `json:"progress_deadline"` // without a step forward for so long, the rollout is undone
+	Overlap          bool          `json:"overlap"`           // false: old and new instances never run at the same time
+}
+
+// Drain says how an Instance is let finish before it is signalled.
+type Drain struct {
+	Delay   time.Duration `json:"delay"`   // wait after it has left the routes
+	Timeout time.Duration `json:"timeout"` // longest wait for its requests in flight
+}
+
+// Stop says how an Instance is ended.
+type Stop struct {
+	Signal  string        `json:"signal"`  // without SIG: "TERM"
+	Timeout time.Duration `json:"timeout"` // then the whole process group is killed
+}
+
+// Limits bound an Instance by cgroup; zero means none.
+type Limits struct {
+	Memory int64   `json:"memory,omitempty"` // bytes
+	CPU    float64 `json:"cpu,omitempty"`    // cores
+}
+
+// Logs bound what an Instance's output may take on disk.
+type Logs struct {
+	MaxSize int64 `json:"max_size"` // bytes in one file before it is rotated
+	Keep    int   `json:"keep"`     // rotated files kept per instance
+}
+
+// Environment is a Release's variables with their values: secrets. It is kept
+// in a file that only the owner reads, and never journalled, logged or shown.
+type Environment map[string]string
