@@ -19,15 +19,16 @@ const (
 )
 
 // legal lists the moves of an Instance. An instance may fail at any time while
-// it lives, and may be stopped from any living state.
+// it lives, and may be stopped from any living state: without a drain only
+// when it is unfit.
 var legal = map[State][]State{
 	Starting: {Ready, Stopping, Failed},
 	Ready:    {Serving, Stopping, Failed},
-	Serving:  {Draining, Failed},
+	Serving:  {Draining, Stopping, Failed},
 	Draining: {Stopping, Failed},
 	Stopping: {Stopped, Failed},
 	Stopped:  nil,
-	Failed:   {Stopping}, // what is left of its process group is still to be ended
+	Failed:   nil,
 }
 
 // Live reports whether the state is one in which a process may be running.

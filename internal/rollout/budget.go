@@ -1,0 +1,175 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// A view is the fleet as the mover sees it, sorted by what is to become of
+// each instance.
+type view struct {
+	wanted   []deploy.Instance // of the target's generation: starting, ready or serving
+	unwanted []deploy.Instance // of others: starting, ready or serving
+	leaving  []deploy.Instance // draining or stopping
+	unfit    []deploy.Instance // reported as ended or not alive
+}
+
+func (m *mover) look() view {
+	var v view
+	for _, i := range m.Fleet.List() {
+		switch {
+		case i.State == deploy.Draining || i.State == deploy.Stopping:
+			v.leaving = append(v.leaving, i)
+		case m.Fleet.reported(i.ID) != "":
+			v.unfit = append(v.unfit, i)
+		case i.Gen == m.target.Gen:
+			v.wanted = append(v.wanted, i)
+		default:
+			v.unwanted = append(v.unwanted, i)
+		}
+	}
+	return v
+}
+
+func (v view) live() int { return len(v.wanted) + len(v.unwanted) + len(v.leaving) + len(v.unfit) }
+
+// available counts the instances that requests may go to.
+func (v view) available() int {
+	return len(serving(v.wanted)) + len(serving(v.unwanted))
+}
+
+func (v view) settled(t Target) bool {
+	return len(v.unwanted) == 0 && len(v.leaving)+len(v.unfit) == 0 && len(v.wanted) == t.Count && len(serving(v.wanted)) == t.Count
+}
+
+func serving(is []deploy.Instance) []deploy.Instance {
+	var s []deploy.Instance
+	for _, i := range is {
+		if i.State == deploy.Serving {
+			s = append(s, i)
+		}
+	}
+	return s
+}
+
+// resume puts somebody to work on instances that need it and have nobody: those
+// that were reported unfit, and those that an interruption left half way.
+func (m *mover) resume(ctx context.Context, v view) {
+	for _, i := range v.unfit {
+		why := errors.New(m.Fleet.reported(i.ID))
+		m.unlessBusy(ctx, i, func(ctx context.Context, i deploy.Instance) { m.giveUp(ctx, i, why) })
+	}
+	for _, i := range v.leaving {
+		m.unlessBusy(ctx, i, m.takeOut)
+	}
+	for _, i := range v.wanted {
+		if i.State != deploy.Serving {
+			m.unlessBusy(ctx, i, m.bringIn)
+		}
+	}
+}
+
+func (m *mover) unlessBusy(ctx context.Context, i deploy.Instance, fn func(context.Context, deploy.Instance)) {
+	if !m.isBusy(i.ID) {
+		m.do(ctx, i, fn)
+	}
+}
+
+// startSome starts as many instances as are missing and the surge allows.
+func (m *mover) startSome(ctx context.Context, v view) error {
+	if time.Now().Before(m.rest) {
+		return nil
+	}
+	missing := m.target.Count - len(v.wanted)
+	room := m.target.Count + m.Strategy.Surge - v.live()
+	if !m.Strategy.Overlap && m.others(v) {
+		return nil // old and new may not run side by side
+	}
+	side := max(m.atOnce(), m.Strategy.Surge) - (len(v.wanted) - len(serving(v.wanted)))
+	for range min(missing, room, side) {
+		i := deploy.Instance{Service: m.target.Service, Release: m.target.Release, Gen: m.target.Gen, Started: m.now()}
+		step, err := m.Journal.Start(ctx, m.target.Rollout, &i)
+		if err != nil {
+			m.problem(err)
+			m.rest = time.Now().Add(m.backoff())
+			return ctx.Err()
+		}
+		m.told(step)
+		m.Fleet.Add(i)
+		m.do(ctx, i, m.bringIn)
+	}
+	return nil
+}
+
+// others reports whether any instance of another generation may be running.
+func (m *mover) others(v view) bool {
+	for _, i := range slices.Concat(v.leaving, v.unfit) {
+		if i.Gen != m.target.Gen {
+			return true
+		}
+	}
+	return len(v.unwanted) > 0
+}
+
+func (m *mover) atOnce() int {
+	if m.AtOnce == 0 {
+		return 4
+	}
+	return m.AtOnce
+}
+
+// takeOutSome takes out what is not wanted, as far as enough others serve.
+func (m *mover) takeOutSome(ctx context.Context, v view) error {
+	spare := v.available() - (m.target.Count - m.Strategy.Unavailable)
+	if !m.Strategy.Overlap {
+		spare = v.live()
+	}
+	for _, i := range m.surplus(v) {
+		if m.isBusy(i.ID) {
+			continue // being started: it is taken out when that is over
+		}
+		verb, next := deploy.StepStop, deploy.Stopping
+		if i.State == deploy.Serving {
+			if spare--; spare < 0 {
+				continue
+			}
+			verb, next = deploy.StepDrain, deploy.Draining
+		}
+		if err := m.write(ctx, m.about(i, verb)); err != nil {
+			return err
+		}
+		m.Fleet.Set(i.ID, next)
+		i.State = next
+		m.do(ctx, i, m.takeOut)
+	}
+	return nil
+}
+
+// surplus lists what is not wanted, in the order in which it is taken out:
+// first what does not serve, then what serves, oldest first; of the wanted
+// ones, when they are too many, the youngest.
+func (m *mover) surplus(v view) []deploy.Instance {
+	s := slices.Clone(v.unwanted)
+	if more := len(v.wanted) - m.target.Count; more > 0 {
+		youngest := slices.Clone(v.wanted)
+		slices.Reverse(youngest)
+		slices.SortStableFunc(youngest, byServing)
+		s = append(s, youngest[:more]...)
+	}
+	slices.SortStableFunc(s, byServing)
+	return s
+}
+
+func byServing(a, b deploy.Instance) int {
+	rank := func(i deploy.Instance) int {
+		if i.State == deploy.Serving {
+			return 1
+		}
+		return 0
+	}
+	return rank(a) - rank(b)
+}

@@ -1,0 +1,211 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// Patience says what a move does when an instance that it wants fails.
+type patience int
+
+const (
+	impatient patience = iota // end with the failure
+	patient                   // try again after a pause, until the progress deadline
+	tireless                  // try again for ever, and stay when all is as wanted
+)
+
+// A mover brings a fleet to a target. One goroutine looks at the fleet,
+// decides, and writes each step; the slow part of a step (starting, probing,
+// draining, stopping) runs beside it, one goroutine an instance.
+type mover struct {
+	*Parts
+	target   Target
+	patience patience
+
+	tasks sync.WaitGroup
+	mu    sync.Mutex
+	busy  map[string]bool // instances that a task is at work on
+	news  []outcome       // from the tasks, not yet heard
+
+	fails int       // in a row
+	rest  time.Time // before which nothing is started again
+}
+
+// An outcome is how a task ended.
+type outcome struct {
+	instance deploy.Instance
+	failed   error // the instance's failure; nil when the task did what it was to do
+}
+
+// move returns nil when the fleet is as t says, with everything else gone.
+func (p *Parts) move(ctx context.Context, t Target, how patience) error {
+	m := &mover{Parts: p, target: t, patience: how, busy: map[string]bool{}}
+	ctx, cancel := context.WithCancel(ctx)
+	defer m.tasks.Wait()
+	defer cancel()
+	return m.run(ctx)
+}
+
+func (m *mover) run(ctx context.Context) error {
+	deadline := newDeadline(m.Strategy.ProgressDeadline)
+	defer deadline.stop()
+	for {
+		if err := m.hear(deadline); err != nil {
+			return err
+		}
+		now := m.look()
+		m.resume(ctx, now)
+		if m.patience != tireless && now.settled(m.target) {
+			return nil
+		}
+		if err := m.startSome(ctx, now); err != nil {
+			return err
+		}
+		if err := m.takeOutSome(ctx, m.look()); err != nil {
+			return err
+		}
+		if err := m.wait(ctx, deadline); err != nil {
+			return err
+		}
+	}
+}
+
+// wait returns when something has changed, or with the error that ends the move.
+func (m *mover) wait(ctx context.Context, deadline *deadline) error {
+	var rested <-chan time.Time
+	if pause := time.Until(m.rest); pause > 0 {
+		t := time.NewTimer(pause)
+		defer t.Stop()
+		rested = t.C
+	}
+	var abort <-chan string
+	var late <-chan time.Time
+	if m.patience == impatient {
+		abort = m.Abort
+	}
+	if m.patience != tireless {
+		late = deadline.c()
+	}
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-m.Fleet.Changed():
+		return nil
+	case <-rested:
+		return nil
+	case why := <-abort:
+		return errors.New(why)
+	case <-late:
+		return fmt.Errorf("no progress for %s (strategy.progress_deadline)", m.Strategy.ProgressDeadline)
+	}
+}
+
+// tell notes how a task ended; it does so before the fleet shows it, so that
+// the mover never acts on a gap without knowing what made it.
+func (m *mover) tell(o outcome) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.news = append(m.news, o)
+}
+
+// hear takes in what tasks have told, and returns the failure that ends the move.
+func (m *mover) hear(deadline *deadline) error {
+	m.mu.Lock()
+	news := m.news
+	m.news = nil
+	m.mu.Unlock()
+	for _, o := range news {
+		err := fmt.Errorf("%s: %w", o.instance.ID, o.failed)
+		switch {
+		case o.failed == nil:
+			deadline.reset()
+		case o.instance.Gen != m.target.Gen:
+			m.problem(err) // one of those that were to go; the budgets see that it is missing
+		case m.patience == impatient:
+			return err
+		default:
+			m.problem(err)
+			m.pause(o.instance)
+		}
+	}
+	return nil
+}
+
+// steady is how long an instance must have lived for its end to count as the
+// first of a row.
+const steady = time.Minute
+
+// pause sets when the next start may be: at once after a first failure of an
+// instance that had lived, then after 1, 2, 4 … up to 60 times the backoff.
+func (m *mover) pause(i deploy.Instance) {
+	if m.now().Sub(i.Started) > steady {
+		m.fails = 0
+	}
+	m.fails++
+	if m.fails > 1 || i.State == deploy.Starting {
+		m.rest = time.Now().Add(min(m.backoff()<<min(m.fails-1, 6), 60*m.backoff()))
+	}
+}
+
+// do runs fn for an instance beside the mover.
+func (m *mover) do(ctx context.Context, i deploy.Instance, fn func(context.Context, deploy.Instance)) {
+	m.mark(i.ID, true)
+	m.tasks.Go(func() {
+		fn(ctx, i)
+		m.mark(i.ID, false)
+		m.Fleet.Wake()
+	})
+}
+
+func (m *mover) mark(id string, busy bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if busy {
+		m.busy[id] = true
+	} else {
+		delete(m.busy, id)
+	}
+}
+
+func (m *mover) isBusy(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.busy[id]
+}
+
+// A deadline fires when it was not reset for a while; never when d is 0.
+type deadline struct {
+	d time.Duration
+	t *time.Timer
+}
+
+func newDeadline(d time.Duration) *deadline {
+	if d == 0 {
+		return &deadline{}
+	}
+	return &deadline{d, time.NewTimer(d)}
+}
+
+func (d *deadline) c() <-chan time.Time {
+	if d.t == nil {
+		return nil
+	}
+	return d.t.C
+}
+
+func (d *deadline) reset() {
+	if d.t != nil {
+		d.t.Reset(d.d)
+	}
+}
+
+func (d *deadline) stop() {
+	if d.t != nil {
+		d.t.Stop()
+	}
+}
