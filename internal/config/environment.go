@@ -1,0 +1,63 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// environment joins env_file and env, of which env wins.
+func (s scope) environment(set *settings, worker bool) deploy.Environment {
+	env := deploy.Environment{}
+	for i, name := range set.EnvFile {
+		if name != "" {
+			s.envFile(env, name, s.item("env_file", i), worker)
+		}
+	}
+	_, section := s.root.get("env")
+	for name, value := range set.Env {
+		if bad := reserved(name, worker); bad != nil {
+			key, _ := section.get(name)
+			s.r.failAt(key.line, key.col, join(s.path, "env."+clip(name)), bad.what, bad.mend)
+		}
+		env[name] = value
+	}
+	return env
+}
+
+// envFile reads one file; item is where it is named, whose text stands for it
+// in errors.
+func (s scope) envFile(env deploy.Environment, name string, item *node, worker bool) {
+	data, err := readBounded(s.absolute(name), clip(item.text))
+	if err != nil {
+		s.r.failAt(item.line, item.col, join(s.path, "env_file"), err.Error(), "")
+		return
+	}
+	fail := func(at int, key string, bad *flaw) {
+		s.r.add(Error{File: clip(item.text), Line: at, Column: 1, Path: key, What: bad.what, Mend: bad.mend, order: [2]int{item.line, item.col}})
+	}
+	pairs, at, bad := parseEnvFile(data)
+	if bad != nil {
+		fail(at, "", bad)
+		return
+	}
+	for _, p := range pairs {
+		if bad := reserved(p.name, worker); bad != nil {
+			fail(p.line, p.name, bad)
+		}
+		env[p.name] = p.value
+	}
+}
+
+// reserved refuses names that segue itself gives to every instance.
+func reserved(name string, worker bool) *flaw {
+	switch {
+	case name == "PORT" && !worker:
+		return &flaw{"segue gives each instance a PORT of its own", "take it out; the addresses for requests go under listen"}
+	case strings.HasPrefix(name, "SEGUE_"):
+		return &flaw{"names that start with SEGUE_ are segue's", "use another name"}
+	case name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES":
+		return &flaw{"segue sets this when it passes sockets on", "take it out"}
+	}
+	return nil
+}

@@ -1,0 +1,141 @@
+package config
+
+// The types below are the file format. Each leaf type (leaf.go) knows how to
+// read itself and what JSON Schema describes it. Tags on a field:
+//
+//	json        the key
+//	jsonschema  what it is, for editors and the manual
+//	default     its value when the key is absent, written as in the file
+//	min, max    bounds
+//	enum        the words allowed, separated by |
+//	later       words that will be allowed, but are not built yet
+//	env:"off"   no ${VAR} in it is replaced by segue
+//
+// A default that depends on other keys has no tag; it is told in the
+// description and filled in by the rules (service.go and its neighbours).
+
+// document is a whole file: one service at the top, or several under services.
+type document struct {
+	Service text `json:"service,omitempty" jsonschema:"Name of the one service in this file: lower-case letters, digits and dashes. Several services go under services instead."`
+	settings
+	Services  map[string]*settings `json:"services,omitempty" jsonschema:"Several services, by name."`
+	Metrics   text                 `json:"metrics,omitempty" jsonschema:"Address (host:port) where the agent serves Prometheus metrics under /metrics; absent: nowhere."`
+	AccessLog flag                 `json:"access_log,omitempty" default:"false" jsonschema:"Whether the proxy logs a line per request."`
+}
+
+// settings is what can be said of a service.
+type settings struct {
+	Listen   addresses     `json:"listen,omitempty" jsonschema:"Address or list of addresses (host:port) where requests arrive: :8080 is every interface, 127.0.0.1:8080 only this machine. A service without it is a worker."`
+	TLS      *tlsFiles     `json:"tls,omitempty" jsonschema:"Certificate that the proxy serves on the listening addresses; absent: cleartext."`
+	Routes   []route       `json:"routes,omitempty" jsonschema:"Which requests on the listening addresses go to this service; absent: all."`
+	Via      text          `json:"via,omitempty" enum:"proxy" later:"socket" jsonschema:"How requests reach the instances: proxy (default) forwards each one to an instance that listens on $PORT."`
+	Release  release       `json:"release,omitempty" jsonschema:"What is run."`
+	Replicas count         `json:"replicas,omitempty" default:"1" min:"0" max:"10000" jsonschema:"Instances to run; 0 keeps the service without running it."`
+	Env      variables     `json:"env,omitempty" jsonschema:"Environment variables of the instances; they win over env_file."`
+	EnvFile  words         `json:"env_file,omitempty" jsonschema:"File or list of files with KEY=VALUE lines; a later file wins over an earlier one."`
+	Probes   probes        `json:"probes,omitempty" jsonschema:"How instances are asked whether they are well."`
+	Strategy strategy      `json:"strategy,omitempty" jsonschema:"How a new release replaces the old one."`
+	Drain    drain         `json:"drain,omitempty" jsonschema:"How an instance is let finish its requests before it is signalled."`
+	Stop     stop          `json:"stop,omitempty" jsonschema:"How an instance is ended."`
+	Limits   limits        `json:"limits,omitempty" jsonschema:"What one instance may use at most; needs cgroups."`
+	Proxy    proxySettings `json:"proxy,omitempty" jsonschema:"Settings of the path that requests take."`
+	Logs     logs          `json:"logs,omitempty" jsonschema:"What the output of one instance may take on disk."`
+	Keep     count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`
+}
+
+type tlsFiles struct {
+	Cert text `json:"cert,omitempty" jsonschema:"PEM file with the certificate chain, relative to segue.yaml."`
+	Key  text `json:"key,omitempty" jsonschema:"PEM file with the private key, relative to segue.yaml."`
+}
+
+type route struct {
+	Host text `json:"host,omitempty" jsonschema:"Host name without a port, or *.example.com for all names below; absent: any."`
+	Path text `json:"path,omitempty" jsonschema:"Path prefix, matched at segment boundaries: /api takes /api and /api/x, not /apis; absent: any."`
+}
+
+type release struct {
+	Dir     text  `json:"dir,omitempty" default:"." jsonschema:"Source folder, relative to segue.yaml."`
+	Build   text  `json:"build,omitempty" env:"off" jsonschema:"Shell command that builds the release, run in the source folder by sh -c; absent: nothing is built."`
+	Files   words `json:"files,omitempty" default:"." jsonschema:"Files, folders and patterns (* ? [a-z], no **) that the release keeps, relative to the source folder."`
+	Command argv  `json:"command,omitempty" env:"off" jsonschema:"Program and arguments, as one line (split like a shell does, but no shell is run) or as a list. $PORT and other variables of the instance are replaced when it starts."`
+}
+
+// question is what all probes share; exactly one key is given.
+type question struct {
+	HTTP text `json:"http,omitempty" jsonschema:"Path to GET from the instance; any status from 200 to 399 is a yes."`
+	TCP  flag `json:"tcp,omitempty" default:"false" jsonschema:"true: connecting to the instance is a yes."`
+	Exec argv `json:"exec,omitempty" env:"off" jsonschema:"Program and arguments to run; exit status 0 is a yes."`
+}
+
+type probes struct {
+	Startup   *startup `json:"startup,omitempty" jsonschema:"Asked from the start until the first yes. Absent: the question of readiness, every 100ms for up to 60s."`
+	Readiness *probe   `json:"readiness,omitempty" jsonschema:"May the instance be given requests? Absent: tcp for a service that listens, nothing for a worker."`
+	Liveness  *probe   `json:"liveness,omitempty" jsonschema:"Must the instance be replaced? Absent: never asked."`
+}
+
+type startup struct {
+	question
+	Every     duration `json:"every,omitempty" default:"200ms" min:"10ms" jsonschema:"Time from the start of one question to the start of the next."`
+	Timeout   duration `json:"timeout,omitempty" default:"1s" min:"1ms" jsonschema:"Longest wait for an answer."`
+	Failures  count    `json:"failures,omitempty" default:"150" min:"1" max:"1000000" jsonschema:"So many no in a row, and the instance is given up."`
+	Successes count    `json:"successes,omitempty" default:"1" min:"1" max:"1000" jsonschema:"So many yes in a row mean yes."`
+}
+
+type probe struct {
+	question
+	Every     duration `json:"every,omitempty" default:"1s" min:"10ms" jsonschema:"Time from the start of one question to the start of the next."`
+	Timeout   duration `json:"timeout,omitempty" default:"1s" min:"1ms" jsonschema:"Longest wait for an answer."`
+	Failures  count    `json:"failures,omitempty" default:"3" min:"1" max:"1000000" jsonschema:"So many no in a row mean no."`
+	Successes count    `json:"successes,omitempty" default:"1" min:"1" max:"1000" jsonschema:"So many yes in a row mean yes."`
+}
+
+type strategy struct {
+	Type             text     `json:"type,omitempty" default:"rolling" enum:"rolling" later:"blue-green|canary|recreate" jsonschema:"rolling replaces instances step by step."`
+	Surge            amount   `json:"surge,omitempty" default:"1" jsonschema:"Instances above replicas while rolling: a number, or a percentage of replicas, rounded up."`
+	Unavailable      amount   `json:"unavailable,omitempty" default:"0" jsonschema:"Instances below replicas while rolling: a number, or a percentage of replicas, rounded down."`
+	MinReady         duration `json:"min_ready,omitempty" jsonschema:"An instance counts after it has been ready for so long. Default 0s; 1s for a worker without a readiness probe."`
+	ProgressDeadline duration `json:"progress_deadline,omitempty" min:"1s" jsonschema:"Without a step forward for so long, the rollout is undone. Default 10m, or twice the longest single step where that is more."`
+	Overlap          flag     `json:"overlap,omitempty" default:"true" jsonschema:"false: old and new instances never run at the same time, so all old ones stop before the first new one starts."`
+}
+
+type drain struct {
+	Delay   duration `json:"delay,omitempty" default:"0s" jsonschema:"Wait after the instance has left the routes."`
+	Timeout duration `json:"timeout,omitempty" default:"30s" jsonschema:"Longest wait for its requests in flight."`
+}
+
+type stop struct {
+	Signal  text     `json:"signal,omitempty" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|WINCH|SIGTERM|SIGINT|SIGQUIT|SIGHUP|SIGUSR1|SIGUSR2|SIGWINCH" jsonschema:"Signal that asks the program to end."`
+	Timeout duration `json:"timeout,omitempty" default:"10s" min:"1ms" jsonschema:"After it, the whole process group is killed."`
+}
+
+type limits struct {
+	Memory size  `json:"memory,omitempty" min:"1MiB" jsonschema:"Memory, such as 512MiB or 1GB."`
+	CPU    cores `json:"cpu,omitempty" jsonschema:"Processor cores, such as 1.5."`
+}
+
+type proxySettings struct {
+	Protocol  text     `json:"protocol,omitempty" default:"http1" enum:"http1|h2c" jsonschema:"What the instances speak: http1, or h2c (HTTP/2 in cleartext with prior knowledge, as gRPC servers do)."`
+	Hold      hold     `json:"hold,omitempty" jsonschema:"What happens to a request while no instance is ready."`
+	Timeouts  timeouts `json:"timeouts,omitempty" jsonschema:"Limits in time; 0 means none."`
+	MaxHeader size     `json:"max_header,omitempty" default:"64KiB" min:"1KiB" jsonschema:"Largest request header."`
+	MaxBody   size     `json:"max_body,omitempty" default:"0" jsonschema:"Largest request body; 0 means no limit."`
+	Trusted   words    `json:"trusted,omitempty" jsonschema:"Networks (10.0.0.0/8) whose Forwarded and X-Forwarded headers are believed."`
+}
+
+type hold struct {
+	Timeout duration `json:"timeout,omitempty" default:"10s" jsonschema:"How long a request waits for a ready instance; 0 refuses it at once."`
+	Max     count    `json:"max,omitempty" default:"1000" min:"0" max:"1000000" jsonschema:"How many requests may wait."`
+}
+
+type timeouts struct {
+	Header       duration `json:"header,omitempty" default:"10s" jsonschema:"For the client's whole request header."`
+	Body         duration `json:"body,omitempty" default:"30s" jsonschema:"Longest pause while the client's body arrives."`
+	Idle         duration `json:"idle,omitempty" default:"60s" jsonschema:"For a kept-alive connection of a client."`
+	Answer       duration `json:"answer,omitempty" default:"0s" jsonschema:"Until the instance's response header."`
+	UpstreamIdle duration `json:"upstream_idle,omitempty" default:"4s" jsonschema:"For a kept-alive connection to an instance; keep it shorter than what the instance itself allows."`
+}
+
+type logs struct {
+	MaxSize size  `json:"max_size,omitempty" default:"50MiB" min:"1KiB" jsonschema:"Size at which a log file is rotated."`
+	Keep    count `json:"keep,omitempty" default:"5" min:"0" max:"1000" jsonschema:"Rotated files kept per instance."`
+}

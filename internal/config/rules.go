@@ -1,0 +1,187 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// What an absent startup probe asks, and for how long.
+const (
+	impliedEvery  = 100 * time.Millisecond
+	impliedBudget = time.Minute
+)
+
+// probes checks the questions and fills in those that are implied.
+func (s scope) probes(set *probes, worker bool) deploy.Probes {
+	var out deploy.Probes
+	if p := set.Startup; p != nil {
+		out.Startup = s.probe("probes.startup", p.question, worker, p.Every, p.Timeout, p.Failures, p.Successes)
+	}
+	if p := set.Readiness; p != nil {
+		out.Readiness = s.probe("probes.readiness", p.question, worker, p.Every, p.Timeout, p.Failures, p.Successes)
+	} else if !worker {
+		out.Readiness = &deploy.Probe{TCP: true, Every: time.Second, Timeout: time.Second, Failures: 3, Successes: 1}
+	}
+	if p := set.Liveness; p != nil {
+		out.Liveness = s.probe("probes.liveness", p.question, worker, p.Every, p.Timeout, p.Failures, p.Successes)
+	}
+	return out
+}
+
+// probe checks that exactly one question is asked, and that it can be.
+func (s scope) probe(path string, q question, worker bool, every, timeout duration, failures, successes count) *deploy.Probe {
+	var kinds []string
+	for _, k := range []string{"http", "tcp", "exec"} {
+		if s.has(path + "." + k) {
+			kinds = append(kinds, k)
+		}
+	}
+	_, section := s.find(path)
+	switch {
+	case section.kind != mapping: // reported by decode
+	case len(kinds) == 0:
+		s.fail(path, "the probe asks nothing", "give it one of http: /path, tcp: true, exec: command")
+	case len(kinds) > 1:
+		s.fail(path+"."+kinds[1], "a probe asks one question, and this one has "+strings.Join(kinds, " and "), "keep one of them")
+	case worker && kinds[0] != "exec":
+		s.fail(path+"."+kinds[0], "this service is a worker: it has no port to ask at", "use exec, or give the service a listen address")
+	case kinds[0] == "http":
+		s.checkProbePath(path+".http", string(q.HTTP))
+	case kinds[0] == "tcp" && !bool(q.TCP) && s.says(path+".tcp", "false"):
+		s.fail(path+".tcp", "the probe asks nothing", "write tcp: true, or take the probe out")
+	}
+	return &deploy.Probe{HTTP: string(q.HTTP), TCP: bool(q.TCP), Exec: q.Exec,
+		Every: time.Duration(every), Timeout: time.Duration(timeout), Failures: int(failures), Successes: int(successes)}
+}
+
+// says tells whether path holds that word, or a variable that may.
+func (s scope) says(path, word string) bool {
+	_, n := s.find(path)
+	return n.kind == scalar && n.plain && strings.EqualFold(n.text, word) || strings.Contains(n.text, "${")
+}
+
+func (s scope) checkProbePath(path, value string) {
+	_, n := s.find(path)
+	if n.kind != scalar || n.isNull() || n.isNumber() || n.isBool() || value == "" && n.text != "" && !strings.HasPrefix(n.text, "${") {
+		return // reported by decode
+	}
+	switch {
+	case strings.Contains(value, "://"):
+		s.fail(path, "this is a URL; a probe asks the instance itself", "write the path alone: /health")
+	case !strings.HasPrefix(value, "/"):
+		s.fail(path, "the path does not start with /", "write it like /health")
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }):
+		s.fail(path, "a path holds no spaces, no # and only ASCII", "write other characters as %XX")
+	}
+}
+
+// strategy resolves percentages and checks that a rollout can move at all.
+func (s scope) strategy(out *deploy.Service, set *settings, worker bool) {
+	st := set.Strategy
+	to := deploy.Strategy{
+		Type:        deploy.StrategyType(st.Type),
+		Surge:       st.Surge.of(out.Replicas, true),
+		Unavailable: st.Unavailable.of(out.Replicas, false),
+		MinReady:    time.Duration(st.MinReady),
+		Overlap:     bool(st.Overlap),
+	}
+	if worker && out.Probes.Readiness == nil && !s.has("strategy.min_ready") {
+		to.MinReady = time.Second // all that tells a worker is well is that it stays up
+	}
+	switch {
+	case !to.Overlap:
+		s.noOverlap(out, &to, worker)
+	case to.Surge == 0 && to.Unavailable == 0 && out.Replicas > 0:
+		s.cannotMove(st, out.Replicas)
+	}
+	if st.Unavailable.percent && st.Unavailable.n > 100 {
+		s.fail("strategy.unavailable", "more than 100% cannot be missing", "write 100% or less")
+	}
+	s.deadlines(out, &to, st)
+	out.Strategy = to
+}
+
+// of resolves an amount for so many replicas: up for what is added, down for
+// what is taken away, as Kubernetes does.
+func (a amount) of(replicas int, up bool) int {
+	switch {
+	case !a.percent:
+		return a.n
+	case up:
+		return (a.n*replicas + 99) / 100
+	}
+	return a.n * replicas / 100
+}
+
+func (s scope) cannotMove(st strategy, replicas int) {
+	path := "strategy.surge"
+	if !s.has(path) {
+		path = "strategy.unavailable"
+	}
+	what := "with surge 0 and unavailable 0 nothing can move: no instance may be added and none taken away"
+	if st.Unavailable.n > 0 {
+		what = fmt.Sprintf("unavailable %d%% of %d rounds down to 0, and with surge 0 nothing can move", st.Unavailable.n, replicas)
+	}
+	s.fail(path, what, "set surge: 1, or unavailable: 1 if one instance may be missing")
+}
+
+// noOverlap is stop-first: all old instances go before the first new one comes.
+func (s scope) noOverlap(out *deploy.Service, to *deploy.Strategy, worker bool) {
+	if to.Surge > 0 && s.has("strategy.surge") {
+		s.fail("strategy.surge", "overlap: false lets no instance be added while old ones run", "take surge out, or allow overlap")
+	}
+	if s.has("strategy.unavailable") && to.Unavailable < out.Replicas {
+		s.fail("strategy.unavailable", "overlap: false stops all old instances first", "take unavailable out, or allow overlap")
+	}
+	if !worker {
+		s.warn("strategy.overlap", "while old and new instances may not run together, a rollout leaves none for a while",
+			"requests wait up to proxy.hold.timeout; keep the start well below it")
+	}
+	to.Surge, to.Unavailable = 0, max(1, out.Replicas)
+}
+
+// defaultDeadline is long enough for slow starts and short enough that nobody
+// waits for nothing, as in Kubernetes.
+const defaultDeadline = 10 * time.Minute
+
+// deadlines fills in the startup probe and the progress deadline, which depend
+// on one another.
+func (s scope) deadlines(out *deploy.Service, to *deploy.Strategy, st strategy) {
+	to.ProgressDeadline = time.Duration(st.ProgressDeadline)
+	given := s.has("strategy.progress_deadline") && to.ProgressDeadline > 0
+	if !given {
+		end := out.Drain.Delay + out.Drain.Timeout + out.Stop.Timeout
+		to.ProgressDeadline = max(defaultDeadline, 2*(startupBudget(out.Probes.Startup)+to.MinReady), 2*end)
+	}
+	if given && to.MinReady >= to.ProgressDeadline {
+		s.fail("strategy.progress_deadline", "the deadline ends before min_ready ("+to.MinReady.String()+") has passed", "make it longer")
+		return
+	}
+	if budget := startupBudget(out.Probes.Startup); given && budget+to.MinReady > to.ProgressDeadline {
+		s.fail("strategy.progress_deadline", fmt.Sprintf("the deadline ends before startup may fail: failures × every = %s, and min_ready = %s", budget, to.MinReady),
+			"make it longer, or give startup fewer failures")
+	}
+	if out.Probes.Startup == nil && out.Probes.Readiness != nil {
+		out.Probes.Startup = implied(out.Probes.Readiness, to.ProgressDeadline-to.MinReady)
+	}
+}
+
+// startupBudget is the time that a startup probe gives, 0 for none.
+func startupBudget(p *deploy.Probe) time.Duration {
+	if p == nil {
+		return 0
+	}
+	return time.Duration(min(float64(p.Every)*float64(p.Failures), float64(maxDuration)))
+}
+
+// implied is the startup probe that goes with a readiness probe: the same
+// question, asked often, for no longer than the rollout waits.
+func implied(readiness *deploy.Probe, most time.Duration) *deploy.Probe {
+	p := *readiness
+	p.Every, p.Successes = impliedEvery, 1
+	p.Failures = max(1, int(min(impliedBudget, most)/impliedEvery))
+	return &p
+}

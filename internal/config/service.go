@@ -1,0 +1,200 @@
+package config
+
+import (
+	"path"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// assemble decodes the tree and applies the rules that span several keys.
+// Problems go to r.
+func assemble(r *report, root *node, dir string, lookup Lookup) *File {
+	legal := newPlaces()
+	var doc document
+	decode(cursor{r: r, lookup: lookup, n: root}, reflect.ValueOf(&doc).Elem(), legal)
+	f := &File{AccessLog: bool(doc.AccessLog)}
+	top := scope{r: r, lookup: lookup, dir: dir, name: root, root: root}
+	if doc.Metrics != "" {
+		_, n := root.get("metrics")
+		addr, bad := parseAddress(string(doc.Metrics), clip(n.text))
+		top.refuse("metrics", bad)
+		f.Metrics = addr
+	}
+	if top.has("services") {
+		f.Services = several(top, &doc)
+	} else {
+		f.Services = single(top, &doc)
+	}
+	checkTogether(top, f)
+	return f
+}
+
+// single builds the one service that stands at the top of the file.
+func single(top scope, doc *document) []Service {
+	key, name := top.root.get("service")
+	if key == nil {
+		top.r.failAt(top.root.line, top.root.col, "service", "the service has no name", "start the file with service: NAME")
+		return nil
+	}
+	top.name = name
+	if doc.Service != "" || name.kind == scalar && !name.isNull() && !name.isNumber() && !name.isBool() {
+		top.checkName("service", string(doc.Service))
+	}
+	return []Service{build(top, string(doc.Service), &doc.settings)}
+}
+
+// several builds what stands under services, where nothing else of a service
+// may stand beside it.
+func several(top scope, doc *document) []Service {
+	for _, e := range top.root.entries {
+		field, ok := fieldByKey(reflect.TypeFor[document](), e.key.text)
+		if _, file := fieldByKey(reflect.TypeFor[settings](), e.key.text); file || (ok && e.key.text == "service") {
+			top.r.failAt(e.key.line, e.key.col, keyOf(field), "this key belongs to one service, and the file has services", "put it under services.NAME")
+		}
+	}
+	key, list := top.root.get("services")
+	if list.kind == mapping && len(list.entries) == 0 {
+		top.r.failAt(key.line, key.col, "services", "there is no service in it", "write services: {NAME: {release: …}}")
+	}
+	var out []Service
+	for _, e := range list.entries {
+		s := top
+		s.name, s.root, s.path = e.key, e.value, "services."+clip(e.key.text)
+		s.checkName("", e.key.text)
+		if e.value.kind == mapping { // else reported by decode
+			out = append(out, build(s, e.key.text, doc.Services[e.key.text]))
+		}
+	}
+	return out
+}
+
+func (s scope) checkName(path, name string) {
+	if !dnsLabel.MatchString(name) {
+		s.fail(path, "the name is no DNS label", "use up to 63 lower-case letters, digits and dashes, with a letter or digit at both ends")
+	}
+}
+
+// build turns the settings of one service into what the rest of segue works
+// with.
+func build(s scope, name string, set *settings) Service {
+	out := Service{Line: s.name.line, Column: s.name.col}
+	worker := !s.has("listen")
+	out.Service = deploy.Service{
+		Name:     name,
+		Listen:   set.Listen,
+		TLS:      s.tls(set.TLS, worker),
+		Routes:   s.routes(set.Routes, worker),
+		Build:    string(set.Release.Build),
+		Files:    s.files(set.Release.Files),
+		Command:  s.command(set.Release.Command),
+		Replicas: int(set.Replicas),
+		Probes:   s.probes(&set.Probes, worker),
+		Drain:    deploy.Drain{Delay: time.Duration(set.Drain.Delay), Timeout: time.Duration(set.Drain.Timeout)},
+		Stop:     deploy.Stop{Signal: strings.TrimPrefix(string(set.Stop.Signal), "SIG"), Timeout: time.Duration(set.Stop.Timeout)},
+		Limits:   deploy.Limits{Memory: int64(set.Limits.Memory), CPU: float64(set.Limits.CPU)},
+		Logs:     deploy.Logs{MaxSize: int64(set.Logs.MaxSize), Keep: int(set.Logs.Keep)},
+		Keep:     int(set.Keep),
+	}
+	s.strategy(&out.Service, set, worker)
+	if worker {
+		s.checkWorker()
+	} else {
+		out.Via = deploy.ViaProxy
+		out.Proxy = s.proxy(&set.Proxy)
+	}
+	out.Env = s.environment(set, worker)
+	out.EnvNames = out.Env.Names()
+	out.Dir = s.sourceDir(string(set.Release.Dir))
+	return out
+}
+
+// checkWorker refuses what only makes sense for requests.
+func (s scope) checkWorker() {
+	for _, path := range []string{"via", "proxy"} {
+		if s.has(path) {
+			s.fail(path, "this service is a worker, so no request reaches it", "take it out, or give the service a listen address")
+		}
+	}
+	if s.has("drain") {
+		s.warn("drain", "a worker has no requests to drain", "the time it may take to finish its work is stop.timeout")
+	}
+}
+
+// sourceDir is release.dir as an absolute path.
+func (s scope) sourceDir(dir string) string {
+	if dir == "" && s.has("release.dir") && !s.broken("release.dir") {
+		s.fail("release.dir", "the folder has no name", "write . for the folder of this file")
+	}
+	return s.absolute(dir)
+}
+
+func (s scope) absolute(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(s.dir, name)
+}
+
+// files checks what a release keeps: nothing outside the source folder, for a
+// release must hold all it needs.
+func (s scope) files(names words) []string {
+	out := make([]string, 0, len(names))
+	for i, name := range names {
+		if name == "" {
+			continue
+		}
+		item := s.item("release.files", i)
+		if bad := checkFile(name, clip(item.text)); bad != nil {
+			s.r.failAt(item.line, item.col, join(s.path, "release.files"), bad.what, bad.mend)
+			continue
+		}
+		out = append(out, path.Clean(name))
+	}
+	return out
+}
+
+func checkFile(name, shown string) *flaw {
+	if strings.HasPrefix(name, "/") || strings.HasPrefix(name, "~") {
+		return &flaw{shown + " is no relative path", "name it relative to release.dir; a release only keeps what is in there"}
+	}
+	for _, part := range strings.Split(name, "/") {
+		switch {
+		case part == "..":
+			return &flaw{shown + " leads out of the source folder", "set release.dir to a folder that holds all files"}
+		case strings.Contains(part, "**"):
+			return &flaw{shown + " holds **, which segue does not know", "name the folder: it is taken with all that is in it"}
+		}
+	}
+	if _, err := path.Match(name, ""); err != nil {
+		return &flaw{shown + " is no valid pattern", "close the [ or write \\[ for the character itself"}
+	}
+	return nil
+}
+
+func (s scope) command(words argv) []string {
+	if !s.has("release.command") && !s.broken("release.command") {
+		s.fail("release.command", "the service has no command", "say what to run, such as release: {command: bin/shop}")
+	}
+	return words
+}
+
+// proxy fills in the settings of the path that requests take.
+func (s scope) proxy(set *proxySettings) deploy.Proxy {
+	return deploy.Proxy{
+		Protocol:      deploy.Protocol(set.Protocol),
+		HoldTimeout:   time.Duration(set.Hold.Timeout),
+		HoldMax:       int(set.Hold.Max),
+		HeaderTimeout: time.Duration(set.Timeouts.Header),
+		BodyTimeout:   time.Duration(set.Timeouts.Body),
+		IdleTimeout:   time.Duration(set.Timeouts.Idle),
+		AnswerTimeout: time.Duration(set.Timeouts.Answer),
+		UpstreamIdle:  time.Duration(set.Timeouts.UpstreamIdle),
+		MaxHeader:     int64(set.MaxHeader),
+		MaxBody:       int64(set.MaxBody),
+		Trusted:       s.trusted(set.Trusted),
+	}
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"fmt"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// A claim is one address and route that a service wants for itself.
+type claim struct {
+	addr  string
+	route deploy.Route
+}
+
+// checkTogether refuses services that cannot run side by side.
+func checkTogether(top scope, f *File) {
+	claims := map[claim]*Service{}
+	owner := map[string]*Service{} // of an address: the first that listens there
+	var addrs []string
+	for i := range f.Services {
+		s := &f.Services[i]
+		in := top.of(s)
+		for _, addr := range s.Listen {
+			if first := owner[addr]; first == nil {
+				addrs = append(addrs, addr)
+				owner[addr] = s
+			} else if (first.TLS == nil) != (s.TLS == nil) {
+				in.fail("listen", fmt.Sprintf("%s (line %d) listens on this address too, and only one of the two has tls", first.Name, first.Line), "give both tls, or another address")
+			}
+			in.claimRoutes(claims, s, addr)
+		}
+	}
+	top.checkAddresses(f, addrs, owner)
+}
+
+// of is the scope of one service.
+func (s scope) of(service *Service) scope {
+	if !s.has("services") {
+		_, s.name = s.root.get("service")
+		return s
+	}
+	_, all := s.root.get("services")
+	s.name, s.root = all.get(service.Name)
+	s.path = "services." + clip(service.Name)
+	return s
+}
+
+func (s scope) claimRoutes(claims map[claim]*Service, service *Service, addr string) {
+	routes := service.Routes
+	if len(routes) == 0 {
+		routes = []deploy.Route{{}}
+	}
+	for _, r := range routes {
+		c := claim{addr, r}
+		if first := claims[c]; first == nil {
+			claims[c] = service
+		} else if first != service {
+			path := "listen"
+			if s.has("routes") {
+				path = "routes"
+			}
+			s.fail(path, fmt.Sprintf("%s (line %d) takes %s on this address already", first.Name, first.Line, requests(r)), "give one of the two other routes or another address")
+		}
+	}
+}
+
+// requests tells people what a route takes.
+func requests(r deploy.Route) string {
+	if r == (deploy.Route{}) {
+		return "all requests"
+	}
+	return "the same requests"
+}
+
+// checkAddresses refuses addresses of which the kernel lets only one be opened.
+func (s scope) checkAddresses(f *File, addrs []string, owner map[string]*Service) {
+	byPort := map[string][]string{}
+	for _, addr := range addrs {
+		for _, other := range byPort[portOf(addr)] {
+			if clash(addr, other) {
+				s.of(owner[addr]).fail("listen", fmt.Sprintf("this address and the one of %s (line %d) cannot both be opened: one is every interface of the same port", owner[other].Name, owner[other].Line), "write the same address for both, or another port")
+			}
+		}
+		byPort[portOf(addr)] = append(byPort[portOf(addr)], addr)
+		if f.Metrics != "" && (addr == f.Metrics || clash(addr, f.Metrics)) {
+			s.fail("metrics", fmt.Sprintf("the service in line %d listens on this port already", owner[addr].Line), "use another port")
+		}
+	}
+}

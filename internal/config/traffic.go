@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// tls makes the certificate's paths absolute.
+func (s scope) tls(files *tlsFiles, worker bool) *deploy.TLS {
+	if files == nil {
+		return nil
+	}
+	if worker {
+		s.fail("tls", "this service is a worker, so nobody connects to it", "take it out, or give the service a listen address")
+		return nil
+	}
+	for path, value := range map[string]text{"tls.cert": files.Cert, "tls.key": files.Key} {
+		if value == "" && !s.broken(path) && (!s.has(path) || s.empty(path)) {
+			s.fail(path, "the file is not named", "name both: tls: {cert: shop.pem, key: shop-key.pem}")
+		}
+	}
+	return &deploy.TLS{Cert: s.absolute(string(files.Cert)), Key: s.absolute(string(files.Key))}
+}
+
+// empty tells whether the value of path is an empty text, which leaves accept.
+func (s scope) empty(path string) bool {
+	_, value := s.find(path)
+	return value != nil && value.kind == scalar && !value.isNull() && (value.text == "" || value.text[0] == '$')
+}
+
+// routes checks and normalizes which requests go to the service.
+func (s scope) routes(routes []route, worker bool) []deploy.Route {
+	key, section := s.root.get("routes")
+	switch {
+	case key == nil:
+		return nil
+	case worker:
+		s.fail("routes", "this service is a worker, so no request reaches it", "take it out, or give the service a listen address")
+		return nil
+	case section.kind == list && len(section.items) == 0:
+		s.fail("routes", "the list is empty", "take it out: without it, every request goes to the service")
+	}
+	out := make([]deploy.Route, 0, len(routes))
+	seen := map[deploy.Route]bool{}
+	for i, r := range routes {
+		item := section.items[i]
+		if item.kind != mapping {
+			continue // reported by decode
+		}
+		got := s.route(item, r)
+		if seen[got] {
+			s.r.failAt(item.line, item.col, join(s.path, "routes"), "this route stands here twice", "keep one of them")
+		}
+		seen[got] = true
+		out = append(out, got)
+	}
+	return out
+}
+
+func (s scope) route(item *node, r route) deploy.Route {
+	var out deploy.Route
+	var bad *flaw
+	if _, n := item.get("host"); n != nil && r.Host != "" {
+		if out.Host, bad = parseHost(string(r.Host)); bad != nil {
+			s.r.failAt(n.line, n.col, join(s.path, "routes.host"), bad.what, bad.mend)
+		}
+	}
+	if _, n := item.get("path"); n != nil && r.Path != "" {
+		if out.Path, bad = parsePath(string(r.Path)); bad != nil {
+			s.r.failAt(n.line, n.col, join(s.path, "routes.path"), bad.what, bad.mend)
+		}
+	}
+	if len(item.entries) == 0 {
+		s.r.failAt(item.line, item.col, join(s.path, "routes"), "the route says neither host nor path", "say one, or take routes out to get every request")
+	}
+	return out
+}
+
+// trusted checks the networks whose forwarding headers are believed.
+func (s scope) trusted(list words) []string {
+	var out []string
+	for i, cidr := range list {
+		if cidr == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(cidr)
+		if err == nil {
+			out = append(out, prefix.Masked().String())
+			continue
+		}
+		mend := "write it like 10.0.0.0/8 or fd00::/8"
+		if ip := ipOf(cidr); ip.IsValid() {
+			mend = fmt.Sprintf("for one address, write /%d behind it", ip.BitLen())
+		}
+		item := s.item("proxy.trusted", i)
+		s.r.failAt(item.line, item.col, join(s.path, "proxy.trusted"), clip(item.text)+" is no network in CIDR form", mend)
+	}
+	return out
+}
