@@ -31,7 +31,7 @@ type File struct {
 // values of its environment) and what is known only here (where its source is).
 type Service struct {
 	deploy.Service
-	Env    deploy.Environment // from env_file and env; never nil
+	Env    deploy.Environment `json:"-"` // from env_file and env; never nil; secrets
 	Dir    string             // absolute source folder: release.dir
 	Line   int                // of the service's name in the file, from 1
 	Column int                // of the service's name, in characters, from 1
@@ -64,9 +64,11 @@ func Parse(name string, data []byte, dir string, lookup func(string) (string, bo
 		lookup = func(string) (string, bool) { return "", false }
 	}
 	r := &report{file: name, lines: sourceLines(data)}
-	root, problem := readTree(data)
-	if problem != nil {
-		r.failAt(problem.line, problem.col, "", problem.what, problem.mend)
+	root, problems := readTree(data)
+	for _, p := range problems {
+		r.failAt(p.line, p.col, "", p.what, p.mend)
+	}
+	if root == nil {
 		return nil, r.errors()
 	}
 	f := assemble(r, root, dir, lookup)
@@ -84,7 +86,7 @@ func readBounded(path, shown string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no file %s: %w", shown, fs.ErrNotExist)
+		return nil, fmt.Errorf("read %s: %w", shown, fs.ErrNotExist)
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", shown, cause(err))
 	case info.IsDir():

@@ -166,8 +166,8 @@ func fieldByKey(t reflect.Type, key string) (reflect.StructField, bool) {
 }
 
 func join(path, key string) string {
-	if path == "" {
-		return key
+	if path == "" || key == "" {
+		return path + key
 	}
 	return path + "." + key
 }

@@ -125,6 +125,14 @@ func (r *report) add(e Error) {
 	}
 }
 
+// failed tells whether a problem of that path, or of a key below it, was
+// recorded, so that rules do not add to it.
+func (r *report) failed(path string) bool {
+	return slices.ContainsFunc(r.errs, func(e Error) bool {
+		return e.Path == path || strings.HasPrefix(e.Path, path+".")
+	})
+}
+
 // warnAt records what is allowed but doubtful.
 func (r *report) warnAt(line, col int, path, what, mend string) {
 	r.warnings = append(r.warnings, Error{File: r.file, Line: line, Column: col, Path: path, What: what, Mend: mend,

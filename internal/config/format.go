@@ -8,6 +8,7 @@ package config
 //	default     its value when the key is absent, written as in the file
 //	min, max    bounds
 //	enum        the words allowed, separated by |
+//	prefix      what may stand in front of such a word
 //	later       words that will be allowed, but are not built yet
 //	env:"off"   no ${VAR} in it is replaced by segue
 //
@@ -19,8 +20,8 @@ type document struct {
 	Service text `json:"service,omitempty" jsonschema:"Name of the one service in this file: lower-case letters, digits and dashes. Several services go under services instead."`
 	settings
 	Services  map[string]*settings `json:"services,omitempty" jsonschema:"Several services, by name."`
-	Metrics   text                 `json:"metrics,omitempty" jsonschema:"Address (host:port) where the agent serves Prometheus metrics under /metrics; absent: nowhere."`
-	AccessLog flag                 `json:"access_log,omitempty" default:"false" jsonschema:"Whether the proxy logs a line per request."`
+	Metrics   address              `json:"metrics,omitempty" jsonschema:"Address (host:port) where the agent serves Prometheus metrics under /metrics; absent: nowhere."`
+	AccessLog boolean              `json:"access_log,omitempty" default:"false" jsonschema:"Whether the proxy logs a line per request."`
 }
 
 // settings is what can be said of a service.
@@ -62,9 +63,9 @@ type release struct {
 
 // question is what all probes share; exactly one key is given.
 type question struct {
-	HTTP text `json:"http,omitempty" jsonschema:"Path to GET from the instance; any status from 200 to 399 is a yes."`
-	TCP  flag `json:"tcp,omitempty" default:"false" jsonschema:"true: connecting to the instance is a yes."`
-	Exec argv `json:"exec,omitempty" env:"off" jsonschema:"Program and arguments to run; exit status 0 is a yes."`
+	HTTP text    `json:"http,omitempty" jsonschema:"Path to GET from the instance; any status from 200 to 399 is a yes."`
+	TCP  boolean `json:"tcp,omitempty" default:"false" jsonschema:"true: connecting to the instance is a yes."`
+	Exec argv    `json:"exec,omitempty" env:"off" jsonschema:"Program and arguments to run; exit status 0 is a yes."`
 }
 
 type probes struct {
@@ -95,7 +96,7 @@ type strategy struct {
 	Unavailable      amount   `json:"unavailable,omitempty" default:"0" jsonschema:"Instances below replicas while rolling: a number, or a percentage of replicas, rounded down."`
 	MinReady         duration `json:"min_ready,omitempty" jsonschema:"An instance counts after it has been ready for so long. Default 0s; 1s for a worker without a readiness probe."`
 	ProgressDeadline duration `json:"progress_deadline,omitempty" min:"1s" jsonschema:"Without a step forward for so long, the rollout is undone. Default 10m, or twice the longest single step where that is more."`
-	Overlap          flag     `json:"overlap,omitempty" default:"true" jsonschema:"false: old and new instances never run at the same time, so all old ones stop before the first new one starts."`
+	Overlap          boolean  `json:"overlap,omitempty" default:"true" jsonschema:"false: old and new instances never run at the same time, so all old ones stop before the first new one starts."`
 }
 
 type drain struct {
@@ -104,7 +105,7 @@ type drain struct {
 }
 
 type stop struct {
-	Signal  text     `json:"signal,omitempty" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|WINCH|SIGTERM|SIGINT|SIGQUIT|SIGHUP|SIGUSR1|SIGUSR2|SIGWINCH" jsonschema:"Signal that asks the program to end."`
+	Signal  text     `json:"signal,omitempty" default:"TERM" enum:"TERM|INT|QUIT|HUP|USR1|USR2|WINCH" prefix:"SIG" jsonschema:"Signal that asks the program to end."`
 	Timeout duration `json:"timeout,omitempty" default:"10s" min:"1ms" jsonschema:"After it, the whole process group is killed."`
 }
 

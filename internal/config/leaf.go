@@ -15,13 +15,14 @@ type leaf interface{ read(c cursor) }
 
 type (
 	text      string
-	flag      bool
+	boolean   bool
 	count     int
 	cores     float64
 	size      int64         // bytes
 	duration  time.Duration // never negative
 	words     []string      // one word or a list of them
 	addresses []string
+	address   string
 	argv      []string
 	variables map[string]string
 	amount    struct {
@@ -51,7 +52,7 @@ func (v *text) read(c cursor) {
 func (c cursor) oneOf(s, enum string) bool {
 	known := strings.Split(enum, "|")
 	for _, k := range known {
-		if s == k {
+		if s == k || s == c.tag.Get("prefix")+k {
 			return true
 		}
 	}
@@ -74,7 +75,7 @@ func (c cursor) oneOf(s, enum string) bool {
 	return false
 }
 
-func (v *flag) read(c cursor) {
+func (v *boolean) read(c cursor) {
 	s, plain, _, ok := c.scalar("true or false")
 	if !ok {
 		return
@@ -83,7 +84,7 @@ func (v *flag) read(c cursor) {
 		c.fail(c.shown()+" is neither true nor false", "write true or false, without quotes")
 		return
 	}
-	*v = flag(strings.EqualFold(s, "true"))
+	*v = boolean(strings.EqualFold(s, "true"))
 }
 
 func (v *count) read(c cursor) {

@@ -40,8 +40,9 @@ func (b *builder) pair(out *node, index map[string]int, v *ast.MappingValueNode)
 	}
 	if i, seen := index[key.text]; seen && !out.entries[i].merged {
 		first := out.entries[i].key
-		return &problem{key.line, key.col,
-			fmt.Sprintf("the key %s stands here twice, first in line %d", clip(key.text), first.line), "keep one of them"}
+		b.repeats = append(b.repeats, &problem{key.line, key.col,
+			fmt.Sprintf("the key %s stands here twice, first in line %d", clip(key.text), first.line), "keep one of them"})
+		return nil
 	}
 	return out.put(index, entry{key: key, value: value})
 }

@@ -41,7 +41,7 @@ func (s scope) probe(path string, q question, worker bool, every, timeout durati
 	}
 	_, section := s.find(path)
 	switch {
-	case section.kind != mapping: // reported by decode
+	case section.kind != mapping || s.failed(path): // reported by decode
 	case len(kinds) == 0:
 		s.fail(path, "the probe asks nothing", "give it one of http: /path, tcp: true, exec: command")
 	case len(kinds) > 1:
@@ -50,24 +50,14 @@ func (s scope) probe(path string, q question, worker bool, every, timeout durati
 		s.fail(path+"."+kinds[0], "this service is a worker: it has no port to ask at", "use exec, or give the service a listen address")
 	case kinds[0] == "http":
 		s.checkProbePath(path+".http", string(q.HTTP))
-	case kinds[0] == "tcp" && !bool(q.TCP) && s.says(path+".tcp", "false"):
+	case kinds[0] == "tcp" && !bool(q.TCP):
 		s.fail(path+".tcp", "the probe asks nothing", "write tcp: true, or take the probe out")
 	}
 	return &deploy.Probe{HTTP: string(q.HTTP), TCP: bool(q.TCP), Exec: q.Exec,
 		Every: time.Duration(every), Timeout: time.Duration(timeout), Failures: int(failures), Successes: int(successes)}
 }
 
-// says tells whether path holds that word, or a variable that may.
-func (s scope) says(path, word string) bool {
-	_, n := s.find(path)
-	return n.kind == scalar && n.plain && strings.EqualFold(n.text, word) || strings.Contains(n.text, "${")
-}
-
 func (s scope) checkProbePath(path, value string) {
-	_, n := s.find(path)
-	if n.kind != scalar || n.isNull() || n.isNumber() || n.isBool() || value == "" && n.text != "" && !strings.HasPrefix(n.text, "${") {
-		return // reported by decode
-	}
 	switch {
 	case strings.Contains(value, "://"):
 		s.fail(path, "this is a URL; a probe asks the instance itself", "write the path alone: /health")

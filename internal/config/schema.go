@@ -50,10 +50,10 @@ func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 		return &jsonschema.Schema{Types: []string{"string", "array"}, MinLength: new(1), Items: item, MinItems: new(1)}
 	}
 	return map[reflect.Type]*jsonschema.Schema{
-		reflect.TypeFor[text]():  {Type: "string"},
-		reflect.TypeFor[flag]():  {Types: []string{"boolean", "string"}, Pattern: hasVariable},
-		reflect.TypeFor[count](): {Types: []string{"integer", "string"}, Pattern: hasVariable},
-		reflect.TypeFor[cores](): {Types: []string{"number", "string"}, Pattern: hasVariable, Minimum: new(0.01), Maximum: new(100_000.0)},
+		reflect.TypeFor[text]():    {Type: "string"},
+		reflect.TypeFor[boolean](): {Types: []string{"boolean", "string"}, Pattern: hasVariable},
+		reflect.TypeFor[count]():   {Types: []string{"integer", "string"}, Pattern: hasVariable},
+		reflect.TypeFor[cores]():   {Types: []string{"number", "string"}, Pattern: hasVariable, Minimum: new(0.01), Maximum: new(100_000.0)},
 		reflect.TypeFor[duration](): {Types: []string{"string", "integer"}, Minimum: new(0.0), Maximum: new(0.0),
 			Pattern: `^[-+]?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$|^[-+]?0$|` + hasVariable},
 		reflect.TypeFor[size](): {Types: []string{"string", "number"}, Minimum: new(0.0), Maximum: new(0.0),
@@ -62,6 +62,7 @@ func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 			Pattern: `^\+?[0-9]+%$|` + hasVariable},
 		reflect.TypeFor[words]():     oneOrMore(word()),
 		reflect.TypeFor[addresses](): oneOrMore(word()),
+		reflect.TypeFor[address]():   word(),
 		reflect.TypeFor[argv]():      oneOrMore(&jsonschema.Schema{Types: scalarTypes}),
 		reflect.TypeFor[variables](): {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: "^[A-Za-z_][A-Za-z0-9_]*$"},
 			AdditionalProperties: &jsonschema.Schema{Types: scalarTypes}},
@@ -123,6 +124,9 @@ func refineLeaf(f reflect.StructField, s *jsonschema.Schema) {
 		var all []any
 		for _, word := range strings.Split(enum, "|") {
 			all = append(all, word)
+			if prefix := f.Tag.Get("prefix"); prefix != "" {
+				all = append(all, prefix+word)
+			}
 		}
 		s.AnyOf = []*jsonschema.Schema{{Enum: all}, {Pattern: hasVariable}}
 	}

@@ -60,6 +60,8 @@ func (s scope) place(path string) (line, col int) {
 	return s.name.line, s.name.col
 }
 
+func (s scope) failed(path string) bool { return s.r.failed(join(s.path, path)) }
+
 func (s scope) fail(path, what, mend string) {
 	line, col := s.place(path)
 	s.r.failAt(line, col, join(s.path, path), what, mend)
@@ -80,10 +82,4 @@ func (s scope) item(path string, i int) *node {
 		return n.items[i]
 	}
 	return n
-}
-
-func (s scope) refuse(path string, bad *flaw) {
-	if bad != nil {
-		s.fail(path, bad.what, bad.mend)
-	}
 }

@@ -16,14 +16,8 @@ func assemble(r *report, root *node, dir string, lookup Lookup) *File {
 	legal := newPlaces()
 	var doc document
 	decode(cursor{r: r, lookup: lookup, n: root}, reflect.ValueOf(&doc).Elem(), legal)
-	f := &File{AccessLog: bool(doc.AccessLog)}
+	f := &File{Metrics: string(doc.Metrics), AccessLog: bool(doc.AccessLog)}
 	top := scope{r: r, lookup: lookup, dir: dir, name: root, root: root}
-	if doc.Metrics != "" {
-		_, n := root.get("metrics")
-		addr, bad := parseAddress(string(doc.Metrics), clip(n.text))
-		top.refuse("metrics", bad)
-		f.Metrics = addr
-	}
 	if top.has("services") {
 		f.Services = several(top, &doc)
 	} else {
@@ -41,7 +35,7 @@ func single(top scope, doc *document) []Service {
 		return nil
 	}
 	top.name = name
-	if doc.Service != "" || name.kind == scalar && !name.isNull() && !name.isNumber() && !name.isBool() {
+	if !top.failed("service") {
 		top.checkName("service", string(doc.Service))
 	}
 	return []Service{build(top, string(doc.Service), &doc.settings)}
@@ -51,9 +45,8 @@ func single(top scope, doc *document) []Service {
 // may stand beside it.
 func several(top scope, doc *document) []Service {
 	for _, e := range top.root.entries {
-		field, ok := fieldByKey(reflect.TypeFor[document](), e.key.text)
-		if _, file := fieldByKey(reflect.TypeFor[settings](), e.key.text); file || (ok && e.key.text == "service") {
-			top.r.failAt(e.key.line, e.key.col, keyOf(field), "this key belongs to one service, and the file has services", "put it under services.NAME")
+		if _, of := fieldByKey(reflect.TypeFor[settings](), e.key.text); of || e.key.text == "service" {
+			top.r.failAt(e.key.line, e.key.col, e.key.text, "this key belongs to one service, and the file has services", "put it under services.NAME")
 		}
 	}
 	key, list := top.root.get("services")
@@ -126,7 +119,7 @@ func (s scope) checkWorker() {
 
 // sourceDir is release.dir as an absolute path.
 func (s scope) sourceDir(dir string) string {
-	if dir == "" && s.has("release.dir") && !s.broken("release.dir") {
+	if dir == "" && !s.failed("release") {
 		s.fail("release.dir", "the folder has no name", "write . for the folder of this file")
 	}
 	return s.absolute(dir)
@@ -176,7 +169,7 @@ func checkFile(name, shown string) *flaw {
 }
 
 func (s scope) command(words argv) []string {
-	if !s.has("release.command") && !s.broken("release.command") {
+	if !s.has("release.command") && !s.broken("release.command") && !s.failed("release.command") {
 		s.fail("release.command", "the service has no command", "say what to run, such as release: {command: bin/shop}")
 	}
 	return words

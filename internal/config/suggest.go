@@ -64,32 +64,32 @@ func (p *places) unknown(t reflect.Type, key string) (what, mend string) {
 	if mend := foreign(plain); mend != "" {
 		return "unknown key", mend
 	}
+	if plain == "service" {
+		return "this key does not belong here", "the name is the key above: services.NAME"
+	}
 	if near := nearest(plain, legal); near != "" {
 		return "unknown key", "did you mean " + near + "?"
 	}
 	if paths := p.byKey[plain]; len(paths) > 0 {
-		return "this key does not belong here", "it belongs to " + p.homes(t, paths)
+		return "this key does not belong here", p.homes(paths)
 	}
 	return "unknown key", p.keysOf(t)
 }
 
 // homes tells where a key belongs.
-func (p *places) homes(t reflect.Type, paths []string) string {
-	var out []string
-	for _, path := range paths {
-		switch {
-		case path == "metrics" || path == "access_log" || path == "service":
-			out = append(out, "the top of the file")
-		case !strings.Contains(path, "."):
-			out = append(out, "the service: "+path)
-		default:
-			out = append(out, path)
-		}
+func (p *places) homes(paths []string) string {
+	path := paths[0]
+	cut := strings.LastIndexByte(path, '.')
+	switch {
+	case len(paths) > 1:
+		last := len(paths) - 1
+		return "it goes elsewhere: " + strings.Join(paths[:last], ", ") + " or " + paths[last]
+	case path == "metrics" || path == "access_log":
+		return "it goes to the top of the file"
+	case cut < 0:
+		return "it goes to the service itself, as " + path
 	}
-	if last := len(out) - 1; last > 0 {
-		return strings.Join(out[:last], ", ") + " or " + out[last]
-	}
-	return out[0]
+	return "it goes under " + path[:cut] + ", as " + path
 }
 
 // snake writes a key as this format does: envFile and env-file are env_file.

@@ -16,18 +16,15 @@ func (s scope) tls(files *tlsFiles, worker bool) *deploy.TLS {
 		s.fail("tls", "this service is a worker, so nobody connects to it", "take it out, or give the service a listen address")
 		return nil
 	}
-	for path, value := range map[string]text{"tls.cert": files.Cert, "tls.key": files.Key} {
-		if value == "" && !s.broken(path) && (!s.has(path) || s.empty(path)) {
-			s.fail(path, "the file is not named", "name both: tls: {cert: shop.pem, key: shop-key.pem}")
-		}
-	}
+	s.named("tls.cert", files.Cert)
+	s.named("tls.key", files.Key)
 	return &deploy.TLS{Cert: s.absolute(string(files.Cert)), Key: s.absolute(string(files.Key))}
 }
 
-// empty tells whether the value of path is an empty text, which leaves accept.
-func (s scope) empty(path string) bool {
-	_, value := s.find(path)
-	return value != nil && value.kind == scalar && !value.isNull() && (value.text == "" || value.text[0] == '$')
+func (s scope) named(path string, file text) {
+	if file == "" && !s.failed(path) {
+		s.fail(path, "the file is not named", "name both: tls: {cert: shop.pem, key: shop-key.pem}")
+	}
 }
 
 // routes checks and normalizes which requests go to the service.
@@ -49,7 +46,10 @@ func (s scope) routes(routes []route, worker bool) []deploy.Route {
 		if item.kind != mapping {
 			continue // reported by decode
 		}
-		got := s.route(item, r)
+		got, ok := s.route(item, r)
+		if !ok {
+			continue
+		}
 		if seen[got] {
 			s.r.failAt(item.line, item.col, join(s.path, "routes"), "this route stands here twice", "keep one of them")
 		}
@@ -59,8 +59,9 @@ func (s scope) routes(routes []route, worker bool) []deploy.Route {
 	return out
 }
 
-func (s scope) route(item *node, r route) deploy.Route {
-	var out deploy.Route
+// route checks one entry of routes, and tells whether it can be used.
+func (s scope) route(item *node, r route) (out deploy.Route, ok bool) {
+	before := len(s.r.errs)
 	var bad *flaw
 	if _, n := item.get("host"); n != nil && r.Host != "" {
 		if out.Host, bad = parseHost(string(r.Host)); bad != nil {
@@ -75,7 +76,7 @@ func (s scope) route(item *node, r route) deploy.Route {
 	if len(item.entries) == 0 {
 		s.r.failAt(item.line, item.col, join(s.path, "routes"), "the route says neither host nor path", "say one, or take routes out to get every request")
 	}
-	return out
+	return out, len(s.r.errs) == before && len(item.entries) > 0
 }
 
 // trusted checks the networks whose forwarding headers are believed.

@@ -91,6 +91,7 @@ const maxNodes = 500_000
 // A builder turns goccy's syntax tree into nodes.
 type builder struct {
 	anchors map[string]*node
+	repeats []*problem // keys that stand twice; reading goes on with the first
 }
 
 // build converts one syntax node. near is the position to use where the syntax
@@ -101,6 +102,9 @@ func (b *builder) build(n ast.Node, near *token.Position) (*node, error) {
 	}
 	switch n := n.(type) {
 	case *ast.MappingNode:
+		if n.IsFlowStyle {
+			near = n.Start.Position
+		}
 		return b.mapping(n.Values, near)
 	case *ast.MappingValueNode:
 		return b.mapping([]*ast.MappingValueNode{n}, near)

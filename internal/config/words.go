@@ -131,6 +131,17 @@ func (v *addresses) read(c cursor) {
 	*v = out
 }
 
+func (v *address) read(c cursor) {
+	if s, _, _, ok := c.scalar("an address such as 127.0.0.1:9090"); ok {
+		addr, bad := parseAddress(s, c.shown())
+		if bad != nil {
+			c.fail(bad.what, bad.mend)
+			return
+		}
+		*v = address(addr)
+	}
+}
+
 func (v *argv) read(c cursor) {
 	if c.n.kind == list {
 		v.readList(c)

@@ -27,28 +27,29 @@ const (
 const byteOrderMark = "\ufeff"
 
 // readTree turns the bytes of a file into its one top-level section.
-func readTree(data []byte) (*node, *problem) {
+// Several problems are several keys that stand twice; then the tree is there too.
+func readTree(data []byte) (*node, []*problem) {
 	text, bad := cleanText(data)
 	if bad != nil {
-		return nil, bad
+		return nil, []*problem{bad}
 	}
 	file, bad := parseYAML(text)
 	if bad != nil {
-		return nil, bad
+		return nil, []*problem{bad}
 	}
 	body, bad := onlyDocument(file)
 	if bad != nil {
-		return nil, bad
+		return nil, []*problem{bad}
 	}
 	b := &builder{anchors: map[string]*node{}}
 	root, err := b.build(body, &token.Position{Line: 1, Column: 1})
 	if err != nil {
-		return nil, asProblem(err)
+		return nil, []*problem{asProblem(err)}
 	}
 	if root.kind != mapping {
-		return nil, &problem{root.line, root.col, "the file holds " + root.found() + " where keys are wanted", "start with service: NAME"}
+		return nil, []*problem{{root.line, root.col, "the file holds " + root.found() + " where keys are wanted", "start with service: NAME"}}
 	}
-	return root, nil
+	return root, b.repeats
 }
 
 // cleanText checks size and encoding, and masks variables.
@@ -199,6 +200,8 @@ func explain(message string) (what, mend string) {
 		return "a tab cannot indent YAML", "use spaces"
 	case strings.HasPrefix(message, "non-map value"), strings.HasPrefix(message, "unexpected key name"):
 		return "this line is no key: value", "add a colon and a value"
+	case strings.HasPrefix(message, "found an invalid key"):
+		return "a key must be a plain word", "write key: value"
 	case strings.HasPrefix(message, "could not find end character"):
 		return "the quote that opens here is never closed", "close it"
 	case strings.Contains(message, "must be specified"):
