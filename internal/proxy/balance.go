@@ -1,0 +1,200 @@
+package proxy
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// instance is one running copy of a service, alive from the table that brings
+// it to the end of its drain.
+type instance struct {
+	Instance
+	service  *service
+	protocol string
+	stats    *releaseStats
+	pool     pool
+	h2       *http.Transport // for H2C
+
+	inflight atomic.Int64
+	routed   atomic.Bool
+	settled  bell // rings when an unrouted instance has lost a request or connection
+
+	requests, failures, answers5xx atomic.Int64
+	refusals                       atomic.Int32 // in a row
+	asideUntil                     atomic.Int64 // nanoseconds of clock
+}
+
+// claim takes an instance for one request: it counts as in flight from here on,
+// until release. It is nil when none can be chosen.
+//
+// A drain cannot miss a claim: both the claim (count, then look at the table
+// again) and Apply (store the table, then look at the count) write before they
+// read, so at least one of the two sees the other.
+func (p *proxy) claim(service string, tried []*instance) (*instance, *target) {
+	for {
+		t := p.table.Load()
+		target := t.targets[service]
+		if target == nil {
+			return nil, nil
+		}
+		in := target.pick(p.clock(), tried)
+		if in == nil {
+			return nil, target
+		}
+		in.inflight.Add(1)
+		if p.table.Load() == t {
+			return in, target
+		}
+		in.release()
+	}
+}
+
+// release ends a claim.
+func (in *instance) release() {
+	if in.inflight.Add(-1) == 0 && !in.routed.Load() {
+		in.settle()
+	}
+}
+
+// probes bounds the cost of a choice in a large service.
+const probes = 8
+
+// pick gives the instance with the fewest requests in flight, a random one
+// among equals: of all when they are few, else of some neighbours at a random
+// place. It passes over those put aside, and prefers those not in tried.
+func (t *target) pick(now int64, tried []*instance) *instance {
+	n := len(t.instances)
+	if n == 0 {
+		return nil
+	}
+	var best, again *instance
+	var least int64
+	start := 0
+	if n > 1 {
+		start = int(rand.Uint32N(uint32(n)))
+	}
+	seen := 0
+	for i := 0; i < n && seen < probes; i++ {
+		in := t.instances[(start+i)%n]
+		if in.asideUntil.Load() > now {
+			continue
+		}
+		if len(tried) > 0 && slices.Contains(tried, in) {
+			again = in
+			continue
+		}
+		seen++
+		if load := in.inflight.Load(); best == nil || load < least {
+			best, least = in, load
+		}
+	}
+	if best == nil {
+		return again
+	}
+	return best
+}
+
+const (
+	asideFirst = 50 * time.Millisecond
+	asideMost  = time.Second
+)
+
+// aside keeps an instance that refuses connections from being chosen for a
+// moment, which doubles with each refusal in a row.
+func (in *instance) aside(now int64) {
+	n := in.refusals.Add(1)
+	d := asideMost
+	if n < 6 {
+		d = min(asideFirst<<(n-1), asideMost)
+	}
+	in.asideUntil.Store(now + int64(d))
+}
+
+func (in *instance) accepted() {
+	if in.refusals.Load() != 0 {
+		in.refusals.Store(0)
+		in.asideUntil.Store(0)
+	}
+}
+
+// retire ends the choosing of an instance; it is called after the table
+// without it was stored.
+func (in *instance) retire() {
+	in.routed.Store(false)
+	in.pool.shut()
+	if in.inflight.Load() == 0 {
+		in.settle()
+	}
+}
+
+// revive undoes retire; it is called before the table with it is stored.
+func (in *instance) revive() {
+	in.pool.open()
+	in.asideUntil.Store(0)
+	in.refusals.Store(0)
+	in.routed.Store(true)
+}
+
+// settle closes what an unrouted instance keeps without need, and tells those
+// who wait for it.
+func (in *instance) settle() {
+	in.pool.shut()
+	if in.h2 != nil {
+		in.h2.CloseIdleConnections()
+	}
+	in.settled.ring()
+}
+
+// waitIdle returns when an unrouted instance has no request in flight and no
+// connection open, or when ctx ends; it gives the requests left.
+func (in *instance) waitIdle(ctx context.Context) int {
+	for {
+		wait := in.settled.wait()
+		n := int(in.inflight.Load())
+		if in.routed.Load() || n == 0 && in.pool.count() == 0 {
+			return n
+		}
+		if n == 0 {
+			in.settle()
+			if in.pool.count() == 0 {
+				return 0
+			}
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return int(in.inflight.Load())
+		}
+	}
+}
+
+// bell wakes everybody who waits.
+type bell struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+// wait gives a channel that the next ring closes. Take it before looking at
+// what the bell is about.
+func (b *bell) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *bell) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}

@@ -1,0 +1,178 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// Config is the whole routing table. Each [Client.Apply] replaces it as one:
+// a request sees the old table or the new one, never a mixture.
+type Config struct {
+	// Version is the caller's number for the table; Status tells it back.
+	Version int64 `json:"version"`
+	// AccessLog is the path of the access log, one JSON object a line; "" is
+	// none. It is opened anew by each Apply, so that it can be rotated. It is
+	// written behind the requests and never delays or fails one: what the disk
+	// does not take is dropped and counted.
+	AccessLog string    `json:"access_log,omitempty"`
+	Services  []Service `json:"services"`
+}
+
+// Protocols that instances may speak.
+const (
+	HTTP1 = "http1" // HTTP/1.1, the default
+	H2C   = "h2c"   // HTTP/2 over cleartext TCP by prior knowledge (RFC 9113 §3.3)
+)
+
+// Service is what the proxy knows of one service.
+//
+// For every duration and bound, zero means the default named beside it and a
+// negative value means none. Durations are nanoseconds in JSON.
+type Service struct {
+	Name string `json:"name"` // unique in the table
+	// Listen names the listeners by their keys, for example ":8080". Services
+	// may share a listener; their routes tell them apart.
+	Listen []string `json:"listen"`
+	// CertFile and KeyFile (PEM) make the service's listeners speak TLS. They
+	// are read by Apply and again when they change on disk. New files that
+	// cannot be used leave the old certificate in place; Status tells why.
+	CertFile string `json:"cert_file,omitempty"`
+	KeyFile  string `json:"key_file,omitempty"`
+	// Routes say which requests are the service's; none at all means every
+	// request on its listeners.
+	Routes   []Route `json:"routes,omitempty"`
+	Protocol string  `json:"protocol,omitempty"` // HTTP1 or H2C
+	// Instances are those that may be chosen.
+	Instances []Instance `json:"instances,omitempty"`
+
+	HoldTimeout   time.Duration `json:"hold_timeout,omitempty"`   // longest wait for an instance; 10 s
+	HoldMax       int           `json:"hold_max,omitempty"`       // requests that may wait at once; 10,000
+	HeaderTimeout time.Duration `json:"header_timeout,omitempty"` // for a request's header, from its first byte (new connection: from accept); 20 s; the longest among a listener's services counts
+	BodyTimeout   time.Duration `json:"body_timeout,omitempty"`   // longest pause in a request's body, or in the client's taking of the answer; 60 s
+	IdleTimeout   time.Duration `json:"idle_timeout,omitempty"`   // a kept-alive client connection between requests; 120 s; longest among a listener's services
+	AnswerTimeout time.Duration `json:"answer_timeout,omitempty"` // from the request sent to the answer's header; 120 s
+	UpstreamIdle  time.Duration `json:"upstream_idle,omitempty"`  // a pooled connection to an instance; 4 s, below the 5 s of Node
+	MaxHeader     int64         `json:"max_header,omitempty"`     // bytes of a request's header; 64 KiB; at most 1 MiB
+	MaxBody       int64         `json:"max_body,omitempty"`       // bytes of a request's body; none
+	// Trusted are the networks (CIDR, or single addresses) whose Forwarded and
+	// X-Forwarded-* headers are believed and appended to. From anybody else
+	// they are replaced.
+	Trusted []string `json:"trusted,omitempty"`
+}
+
+// Route selects requests. Host is exact ("shop.example"), a wildcard for one or more
+// labels ("*.shop.example"), or "" for any; an exact host wins over a wildcard,
+// the longer wildcard over the shorter, and both over any. Path is a prefix
+// that ends at a segment boundary ("/api" selects /api and /api/x, not /apix);
+// "" is "/". The longest path wins within a host; a request that no path of
+// the better host selects is tried against the next.
+type Route struct {
+	Host string `json:"host,omitempty"`
+	Path string `json:"path,omitempty"`
+}
+
+// Instance is one running copy of a service's program. ID is unique in the
+// table. Addr is "host:port", or the path of a Unix socket when it begins with
+// a slash. An instance that stays in the table with the same ID, Addr and
+// Release keeps its connections.
+type Instance struct {
+	ID      string `json:"id"`
+	Addr    string `json:"addr"`
+	Release string `json:"release,omitempty"`
+}
+
+const maxHeaderBytes = 1 << 20 // what net/http reads at most, whatever MaxHeader says
+
+func orDefault[T int | int64 | time.Duration](v *T, def T) {
+	switch {
+	case *v == 0:
+		*v = def
+	case *v < 0:
+		*v = 0
+	}
+}
+
+// withDefaults gives the service with every bound explicit; 0 then means none.
+func (s Service) withDefaults() Service {
+	orDefault(&s.HoldTimeout, 10*time.Second)
+	orDefault(&s.HoldMax, 10_000)
+	orDefault(&s.HeaderTimeout, 20*time.Second)
+	orDefault(&s.BodyTimeout, 60*time.Second)
+	orDefault(&s.IdleTimeout, 120*time.Second)
+	orDefault(&s.AnswerTimeout, 120*time.Second)
+	orDefault(&s.UpstreamIdle, 4*time.Second)
+	orDefault(&s.MaxHeader, 64<<10)
+	orDefault(&s.MaxBody, 0)
+	if s.Protocol == "" {
+		s.Protocol = HTTP1
+	}
+	if len(s.Routes) == 0 {
+		s.Routes = []Route{{}}
+	}
+	return s
+}
+
+func (c Config) validate() error {
+	var errs []error
+	names, ids := map[string]bool{}, map[string]string{}
+	for _, s := range c.Services {
+		if s.Name == "" || names[s.Name] {
+			errs = append(errs, fmt.Errorf("service name %q is empty or given twice", s.Name))
+		}
+		names[s.Name] = true
+		errs = append(errs, s.validate())
+		for _, i := range s.Instances {
+			if other, ok := ids[i.ID]; ok {
+				errs = append(errs, fmt.Errorf("instance %q is in the table twice (services %s and %s)", i.ID, other, s.Name))
+			}
+			ids[i.ID] = s.Name
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s Service) validate() error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("service %s: "+format, append([]any{s.Name}, args...)...))
+	}
+	if s.Protocol != "" && s.Protocol != HTTP1 && s.Protocol != H2C {
+		fail("protocol %q is neither %s nor %s", s.Protocol, HTTP1, H2C)
+	}
+	if (s.CertFile == "") != (s.KeyFile == "") {
+		fail("cert_file and key_file go together")
+	}
+	for _, r := range s.Routes {
+		if r.Path != "" && !strings.HasPrefix(r.Path, "/") {
+			fail("route path %q does not begin with a slash", r.Path)
+		}
+	}
+	for _, i := range s.Instances {
+		if i.ID == "" || i.Addr == "" {
+			fail("instance %q at %q: both id and addr are needed", i.ID, i.Addr)
+		}
+	}
+	if _, err := parseTrusted(s.Trusted); err != nil {
+		fail("trusted: %w", err)
+	}
+	return errors.Join(errs...)
+}
+
+func parseTrusted(list []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range list {
+		if a, err := netip.ParseAddr(s); err == nil {
+			out = append(out, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}

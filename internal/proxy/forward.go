@@ -1,0 +1,440 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// drillHeader asks for the name of the release and instance that answered.
+const drillHeader = "Segue-Drill"
+
+// exchange is one request and its answer.
+type exchange struct {
+	p      *proxy
+	w      http.ResponseWriter
+	r      *http.Request
+	conn   *clientConn
+	target *target
+	in     *instance // claimed, or the last that was
+	start  int64
+
+	head    []byte // the request as sent to the instance, kept from request to request
+	body    []byte // its body, when it is kept
+	length  int64  // of the body; -1 chunked, 0 none
+	stream  bool   // the body is passed on as it comes, not kept
+	once    bool   // not safe to repeat
+	upgrade string
+	sender  *bodySender
+	unhook  func() bool
+
+	tried    []*instance
+	deadline int64 // of the hold
+	began    bool  // the answer has begun
+	status   int
+	out, rcv int64
+	word     string // why it was refused or broken off
+	repeats  int
+}
+
+// keepBody is the largest body that is read before it is sent, so that it can
+// be sent again.
+const keepBody = 64 << 10
+
+// mostRepeats bounds how often a request is sent again after a connection
+// ended without an answer.
+const mostRepeats = 3
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+// ServeHTTP is the one room that a request passes.
+func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchanges.Get().(*exchange)
+	*x = exchange{p: p, w: w, r: r, start: p.clock(), head: x.head[:0], tried: x.tried[:0]}
+	x.conn, _ = r.Context().Value(connKey{}).(*clientConn)
+	defer x.end()
+	x.serve()
+}
+
+func (x *exchange) serve() {
+	if x.target = x.conn.listener.match(x.p.table.Load(), x.r); x.target == nil {
+		x.refuse(refuseNoRoute)
+		return
+	}
+	x.target.requests.Add(1)
+	if !isSound(x.r) {
+		x.refuse(refuseBadRequest)
+		return
+	}
+	if most := x.target.cfg.MaxBody; most > 0 && x.r.ContentLength > most {
+		x.refuse(refuseBody)
+		return
+	}
+	if x.prepare() {
+		x.attempts()
+	}
+}
+
+// prepare decides how the body travels and writes the header for the instance.
+func (x *exchange) prepare() bool {
+	r := x.r
+	x.length = r.ContentLength
+	if r.Body == nil || r.Body == http.NoBody {
+		x.length = 0
+	}
+	x.upgrade = upgradeOf(r)
+	x.stream = x.length < 0 || x.length > keepBody || x.length > 0 && r.Header["Expect"] != nil
+	x.once = !repeatable(r) || x.stream
+	if x.target.cfg.Protocol == H2C {
+		return true
+	}
+	if x.length > 0 && !x.stream && !x.keep() {
+		return false
+	}
+	x.head = appendHead(x.head, r, x.target, &x.conn.sender, x.length, x.upgrade)
+	if int64(len(x.head)) > x.target.cfg.MaxHeader && x.target.cfg.MaxHeader > 0 {
+		x.refuse(refuseHeader)
+		return false
+	}
+	return true
+}
+
+// repeatable tells whether a request that may have reached an instance can be
+// sent to another: its method is idempotent (RFC 9110 §9.2.2), or its client
+// says so by draft-ietf-httpapi-idempotency-key-header.
+func repeatable(r *http.Request) bool {
+	switch r.Method {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return r.Header["Idempotency-Key"] != nil
+}
+
+// attempts claims instances and sends the request until one has answered.
+func (x *exchange) attempts() {
+	for {
+		var err error
+		x.in, x.target, err = x.obtain()
+		if err != nil {
+			x.refuseHeld(err)
+			return
+		}
+		if x.tryOne() {
+			return
+		}
+		x.tried = append(x.tried, x.in)
+		x.target.service.retries.Add(1)
+	}
+}
+
+func (x *exchange) obtain() (*instance, *target, error) {
+	in, t, err := x.p.obtain(x.r.Context(), x.target.name, x.tried, &x.deadline)
+	if t == nil {
+		t = x.target
+	}
+	return in, t, err
+}
+
+// tryOne sends the request to the claimed instance and releases it, whatever
+// comes. It gives false when another should be tried.
+func (x *exchange) tryOne() (done bool) {
+	in := x.in
+	defer in.release()
+	in.requests.Add(1)
+	if in.protocol == H2C {
+		return x.tryH2()
+	}
+	c, err := in.pool.get(x.r.Context(), x.once)
+	if err != nil {
+		return x.notConnected(err)
+	}
+	in.accepted()
+	return x.overConn(c)
+}
+
+// notConnected deals with a connection that could not be opened: nothing was
+// sent, so any request goes to another instance.
+func (x *exchange) notConnected(err error) bool {
+	if x.r.Context().Err() != nil {
+		x.broken("client-gone")
+		return true
+	}
+	x.in.failures.Add(1)
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) {
+		x.p.log.Warn("no descriptor or port for a connection to an instance", "instance", x.in.ID, "error", err)
+	}
+	x.in.aside(x.p.clock())
+	return false
+}
+
+// overConn does the exchange on one connection.
+func (x *exchange) overConn(c *upConn) bool {
+	x.watch(c)
+	sendErr := x.send(c)
+	// Even when the sending failed, the answer may have come before: an
+	// instance may refuse a body without reading it.
+	var a answer
+	err := x.receiveHead(c, &a)
+	if err != nil {
+		x.unwatch(c)
+		c.Close()
+		x.joinSender()
+		return x.noHead(c, err)
+	}
+	if a.status == http.StatusSwitchingProtocols {
+		if x.unwatch(c) {
+			x.serveUpgrade(c, &a)
+		} else {
+			c.Close()
+			x.broken("client-gone")
+		}
+		return true
+	}
+	a.close = a.close || sendErr != nil
+	x.answer(c, &a)
+	return true
+}
+
+// send writes the header and the kept body, or starts to stream the body.
+func (x *exchange) send(c *upConn) error {
+	c.onBlock = nil
+	if len(x.body) > 0 {
+		bufs := net.Buffers{x.head, x.body}
+		_, err := bufs.WriteTo(c.Conn)
+		return err
+	}
+	if _, err := c.Write(x.head); err != nil {
+		return err
+	}
+	if x.stream {
+		c.noDeadline()
+		x.startSender(c)
+	}
+	return nil
+}
+
+// receiveHead reads the final answer's header, passing on interim ones
+// (RFC 9110 §15.2).
+func (x *exchange) receiveHead(c *upConn, a *answer) error {
+	h := x.w.Header()
+	if x.sender == nil { // else the time runs from the end of the body
+		c.answerBy(x.p.clock(), x.target.cfg.AnswerTimeout)
+	}
+	for {
+		if err := c.readHead(h, a); err != nil {
+			return err
+		}
+		switch {
+		case a.status == http.StatusSwitchingProtocols && x.upgrade == "":
+			return malformed("101 that nobody asked for")
+		case a.status >= 200 || a.status == http.StatusSwitchingProtocols:
+			x.headArrived(c)
+			return nil
+		case a.status == http.StatusContinue:
+			x.continueSender()
+		case x.r.ProtoAtLeast(1, 1):
+			x.w.WriteHeader(a.status)
+		}
+		clear(h)
+	}
+}
+
+// noHead deals with an exchange that failed before an answer's header.
+func (x *exchange) noHead(c *upConn, err error) bool {
+	if f := x.senderFailure(); f != nil {
+		x.refuse(*f)
+		x.hangUp()
+		return true
+	}
+	if x.conn.gone() || x.r.Context().Err() != nil {
+		x.broken("client-gone")
+		return true
+	}
+	var m malformed
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		x.in.failures.Add(1)
+		x.refuse(refuseTimeout)
+	case !errors.Is(err, errNoAnswer), errors.As(err, &m):
+		x.in.failures.Add(1)
+		x.p.log.Warn("bad answer from an instance", "instance", x.in.ID, "error", err)
+		x.refuse(refuseBroken)
+	case !x.once && x.repeats < mostRepeats:
+		x.repeats++
+		if !c.reused {
+			x.in.failures.Add(1)
+		}
+		return false
+	default:
+		x.in.failures.Add(1)
+		x.refuse(refuseReset)
+	}
+	return true
+}
+
+func (x *exchange) refuseHeld(err error) {
+	switch {
+	case errors.Is(err, errHoldFull):
+		x.refuse(refuseHoldFull)
+	case errors.Is(err, errHoldTimeout), errors.Is(err, errNoService):
+		x.refuse(refuseNoInstance)
+	default:
+		x.broken("client-gone")
+	}
+}
+
+// broken records an exchange that has no answer to give any more.
+func (x *exchange) broken(word string) { x.word, x.status = word, 499 }
+
+// answer passes the final answer to the client, and gives the connection back
+// or closes it.
+func (x *exchange) answer(c *upConn, a *answer) {
+	x.passHead(a)
+	err := x.passBody(c, a)
+	whole := err == nil && x.finishSender()
+	if x.unwatch(c) && whole && !a.close && c.r == c.w {
+		x.giveBack(c, a)
+	} else {
+		c.Close()
+		x.joinSender()
+	}
+	if err != nil {
+		if x.word == "" {
+			x.word = "answer-cut"
+		}
+		panic(http.ErrAbortHandler) // the client must see that it is not whole
+	}
+	x.hangUp()
+}
+
+func (x *exchange) giveBack(c *upConn, a *answer) {
+	c.maxIdle = x.target.cfg.UpstreamIdle
+	if c.maxIdle == 0 {
+		c.maxIdle = time.Hour // the bound is the instance's
+	}
+	if a.keepAlive >= 0 {
+		c.maxIdle = min(c.maxIdle, a.keepAlive-time.Second)
+	}
+	c.pool.put(c)
+}
+
+// passHead sends on the answer's status and fields, which stand in the
+// response's header already.
+func (x *exchange) passHead(a *answer) {
+	h := x.w.Header()
+	if !a.hasType {
+		h["Content-Type"] = nil // or net/http guesses one
+	}
+	x.signRelease(h)
+	x.sayGoodbye(h)
+	x.began, x.status = true, a.status
+	x.w.WriteHeader(a.status)
+}
+
+func (x *exchange) signRelease(h http.Header) {
+	if x.r.Header[drillHeader] != nil {
+		h["Segue-Release"] = []string{x.in.Release}
+		h["Segue-Instance"] = []string{x.in.ID}
+	}
+}
+
+// sayGoodbye asks the client to leave after this answer when the proxy is
+// being replaced (RFC 9112 §9.6); in HTTP/2 net/http turns it into a GOAWAY.
+func (x *exchange) sayGoodbye(h http.Header) {
+	if x.p.leaving.Load() {
+		h["Connection"] = []string{"close"}
+	}
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// passBody copies the body, flushing whenever the instance pauses. A whole
+// small body is not flushed but left to net/http to send with its header.
+func (x *exchange) passBody(c *upConn, a *answer) error {
+	b := c.body(a, x.r.Method == http.MethodHead)
+	var spare *[32 << 10]byte
+	defer func() {
+		if spare != nil {
+			copyBuffers.Put(spare)
+		}
+		c.onBlock = nil
+	}()
+	flusher, _ := x.w.(http.Flusher)
+	if !b.done {
+		c.noDeadline()
+	}
+	for {
+		if !b.done {
+			c.onBlock = flusher
+		}
+		piece, err := b.next(func() []byte {
+			if spare == nil {
+				spare = copyBuffers.Get().(*[32 << 10]byte)
+			}
+			return spare[:]
+		})
+		if len(piece) > 0 {
+			n, err := x.w.Write(piece)
+			x.out += int64(n)
+			if err != nil {
+				x.word = "client-gone"
+				return err
+			}
+		}
+		if err == io.EOF {
+			x.passTrailer(b.trailer)
+			return nil
+		}
+		if err != nil {
+			if x.conn.gone() || x.r.Context().Err() != nil {
+				x.word = "client-gone"
+			} else {
+				x.in.failures.Add(1)
+			}
+			return err
+		}
+	}
+}
+
+func (x *exchange) flush() { x.w.(http.Flusher).Flush() }
+
+func (x *exchange) passTrailer(t http.Header) {
+	h := x.w.Header()
+	for k, v := range t {
+		h[http.TrailerPrefix+k] = v
+	}
+}
+
+// watch breaks off the exchange on c when the client goes away, until unwatch.
+func (x *exchange) watch(c *upConn) {
+	if x.r.ProtoMajor == 1 && !x.conn.tls {
+		x.conn.watch(c)
+		return
+	}
+	x.unhook = context.AfterFunc(x.r.Context(), c.abort)
+}
+
+// unwatch tells whether c is still sound, that is, was not aborted.
+func (x *exchange) unwatch(c *upConn) bool {
+	if x.unhook == nil {
+		return x.conn.unwatch()
+	}
+	return x.unhook()
+}
+
+// end records the exchange; it runs on panics too.
+func (x *exchange) end() {
+	x.record()
+	if cap(x.head) <= 16<<10 {
+		head, tried := x.head, x.tried
+		clear(tried)
+		*x = exchange{head: head, tried: tried}
+		exchanges.Put(x)
+	}
+}

@@ -1,0 +1,231 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// dialTimeout bounds the opening of a connection to an instance, which is on
+// this machine or near it.
+const dialTimeout = 3 * time.Second
+
+// transport gives the HTTP/2 side of a pool, for instances that speak it. Its
+// connections are on the pool's list, so that a drain sees them.
+func (p *pool) transport() *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	p.others = map[net.Conn]struct{}{}
+	return &http.Transport{
+		Protocols:          protocols,
+		DisableCompression: true,
+		IdleConnTimeout:    90 * time.Second,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			c, err := p.dialNet(ctx)
+			if err != nil {
+				return nil, &notDialled{err}
+			}
+			h := &h2Conn{Conn: c, pool: p}
+			p.mu.Lock()
+			p.others[h] = struct{}{}
+			p.mu.Unlock()
+			return h, nil
+		},
+	}
+}
+
+// notDialled marks an error before anything was sent.
+type notDialled struct{ error }
+
+func (e *notDialled) Unwrap() error { return e.error }
+
+type h2Conn struct {
+	net.Conn
+	pool *pool
+}
+
+func (c *h2Conn) Close() error {
+	err := c.Conn.Close()
+	c.pool.mu.Lock()
+	delete(c.pool.others, c)
+	c.pool.mu.Unlock()
+	c.pool.left()
+	return err
+}
+
+// tryH2 does the exchange with an instance that speaks HTTP/2.
+func (x *exchange) tryH2() bool {
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	var timer *time.Timer
+	if d := x.target.cfg.AnswerTimeout; d > 0 && x.length >= 0 {
+		timer = time.AfterFunc(d, cancel)
+		defer timer.Stop()
+	}
+	body := &sentBody{x: x}
+	req := x.h2Request(ctx, body)
+	res, err := x.in.h2.RoundTrip(req)
+	if err != nil {
+		return x.h2Failed(err, body)
+	}
+	defer res.Body.Close()
+	x.in.accepted()
+	if timer != nil {
+		timer.Stop()
+	}
+	h := x.w.Header()
+	passFields(h, res.Header)
+	for k := range res.Trailer {
+		h.Add("Trailer", k)
+	}
+	a := answer{status: res.StatusCode, hasType: h["Content-Type"] != nil}
+	x.passHead(&a)
+	x.passH2Body(res)
+	return true
+}
+
+func passFields(to, from http.Header) {
+	for k, v := range from {
+		switch k {
+		case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Trailer":
+		default:
+			to[k] = v
+		}
+	}
+}
+
+func (x *exchange) passH2Body(res *http.Response) {
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	if res.ContentLength != 0 && x.r.Method != http.MethodHead {
+		x.flush()
+	}
+	for {
+		n, err := res.Body.Read(buf[:])
+		if n > 0 {
+			m, werr := x.w.Write(buf[:n])
+			x.out += int64(m)
+			if werr != nil {
+				x.word = "client-gone"
+				panic(http.ErrAbortHandler)
+			}
+			if x.out != res.ContentLength {
+				x.flush()
+			}
+		}
+		if err == io.EOF {
+			x.passTrailer(res.Trailer)
+			return
+		}
+		if err != nil {
+			x.word = "answer-cut"
+			if x.r.Context().Err() != nil {
+				x.word = "client-gone"
+			} else {
+				x.in.failures.Add(1)
+			}
+			panic(http.ErrAbortHandler)
+		}
+	}
+}
+
+// h2Failed deals with an exchange that has no answer; see notConnected and noHead.
+func (x *exchange) h2Failed(err error, body *sentBody) bool {
+	var nd *notDialled
+	switch {
+	case body.tooLarge:
+		x.refuse(refuseBody)
+	case x.r.Context().Err() != nil:
+		x.broken("client-gone")
+	case errors.As(err, &nd):
+		x.in.failures.Add(1)
+		x.in.aside(x.p.clock())
+		return false
+	case errors.Is(err, context.Canceled):
+		x.in.failures.Add(1)
+		x.refuse(refuseTimeout)
+	case repeatable(x.r) && !body.read && x.repeats < mostRepeats:
+		x.repeats++
+		return false
+	default:
+		x.in.failures.Add(1)
+		x.p.log.Warn("no answer from an instance", "instance", x.in.ID, "error", err)
+		x.refuse(refuseReset)
+	}
+	return true
+}
+
+func (x *exchange) h2Request(ctx context.Context, body *sentBody) *http.Request {
+	r := x.r.Clone(ctx)
+	r.URL.Scheme, r.URL.Host = "http", x.in.Addr
+	if x.in.Addr[0] == '/' {
+		r.URL.Host = "instance"
+	}
+	if x.length != 0 {
+		r.Body = body
+	} else {
+		r.Body = nil
+	}
+	h := r.Header
+	trailers := hasToken(h["Te"], "trailers")
+	for _, k := range nominated(x.r) {
+		delete(h, k)
+	}
+	passOn := appendForwarded(nil, x.r, x.target, &x.conn.sender)
+	for k := range h {
+		if hopByHop(k) {
+			delete(h, k)
+		}
+	}
+	setFields(h, string(passOn))
+	if trailers {
+		h["Te"] = []string{"trailers"}
+	}
+	if h["User-Agent"] == nil {
+		h["User-Agent"] = nil // or net/http sends its own
+	}
+	r.RequestURI = ""
+	r.Trailer = x.r.Trailer // filled while the body is read
+	r.Close = false
+	return r
+}
+
+// setFields puts lines as appendField writes them into h.
+func setFields(h http.Header, lines string) {
+	for lines != "" {
+		var line string
+		line, lines = cutLine(lines)
+		if k, v, err := parseField(line); err == nil {
+			h[k] = []string{v}
+		}
+	}
+}
+
+// sentBody is a request's body on its way to an HTTP/2 instance. It is not
+// closed by the transport, so that it can still be sent elsewhere if it was
+// not touched.
+type sentBody struct {
+	x        *exchange
+	read     bool
+	tooLarge bool
+}
+
+func (b *sentBody) Read(p []byte) (int, error) {
+	b.read = true
+	x := b.x
+	if d := x.target.cfg.BodyTimeout; d > 0 && x.length >= 0 { // a stream may rest for as long as it likes
+		http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(d))
+	}
+	n, err := x.r.Body.Read(p)
+	x.rcv += int64(n)
+	if most := x.target.cfg.MaxBody; most > 0 && x.rcv > most {
+		b.tooLarge = true
+		return 0, errors.New(refuseBody.text)
+	}
+	return n, err
+}
+
+func (b *sentBody) Close() error { return nil }

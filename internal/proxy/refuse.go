@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"fmt"
+	"html"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// refusal is an answer of the proxy itself. word goes into the Segue-Error
+// field and the metrics, so that a drill can say why.
+type refusal struct {
+	status int
+	word   string
+	text   string
+	retry  int // Retry-After, seconds; 0 none
+}
+
+// Every way in which the proxy may refuse. Addresses and causes stay in the log.
+var (
+	refuseNoRoute    = refusal{404, "no-route", "No service is here.", 0}
+	refuseBadRequest = refusal{400, "bad-request", "The request cannot be passed on.", 0}
+	refuseHeader     = refusal{431, "header-too-large", "The request's header is too large.", 0}
+	refuseBody       = refusal{413, "body-too-large", "The request's body is too large.", 0}
+	refuseSlowBody   = refusal{408, "body-timeout", "The request's body did not arrive in time.", 0}
+	refuseBodyBroken = refusal{400, "body-broken", "The request's body is malformed.", 0}
+	refuseHoldFull   = refusal{503, "hold-full", "The service is being replaced and too many requests wait for it.", 1}
+	refuseNoInstance = refusal{503, "no-instance", "The service has no instance that is ready.", 1}
+	refuseReset      = refusal{502, "closed-before-answer", "The service closed the connection before it answered.", 1}
+	refuseBroken     = refusal{502, "bad-answer", "The service's answer cannot be understood.", 0}
+	refuseTimeout    = refusal{504, "answer-timeout", "The service did not answer in time.", 0}
+)
+
+// errorHeader tells a drill why the proxy refused.
+const errorHeader = "Segue-Error"
+
+// refuse answers in place of an instance: JSON or a plain page, by Accept; a
+// gRPC status for gRPC.
+func (x *exchange) refuse(f refusal) {
+	x.word, x.status = f.word, f.status
+	x.p.stats.refused(f.word)
+	h := x.w.Header()
+	clear(h)
+	h.Set(errorHeader, f.word)
+	h.Set("Cache-Control", "no-store")
+	if f.retry > 0 {
+		h.Set("Retry-After", strconv.Itoa(f.retry))
+	}
+	x.sayGoodbye(h)
+	if isGRPC(x.r) && x.r.ProtoMajor == 2 {
+		x.refuseGRPC(f)
+		return
+	}
+	var body string
+	if wantsJSON(x.r) {
+		h.Set("Content-Type", "application/json")
+		body = fmt.Sprintf("{\"status\":%d,\"error\":%q,\"message\":%q}\n", f.status, f.word, f.text)
+	} else {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		title := fmt.Sprintf("%d %s", f.status, http.StatusText(f.status))
+		body = "<!doctype html><meta charset=utf-8><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(f.text) + "\n"
+	}
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(f.status)
+	if x.r.Method != http.MethodHead {
+		n, _ := x.w.Write([]byte(body))
+		x.out += int64(n)
+	}
+}
+
+// refuseGRPC answers with trailers only; status 14 (UNAVAILABLE) is the one
+// that clients retry.
+func (x *exchange) refuseGRPC(f refusal) {
+	code := "14"
+	if f.status < 500 {
+		code = "13"
+	}
+	h := x.w.Header()
+	h.Set("Content-Type", "application/grpc")
+	h.Set("Grpc-Status", code)
+	h.Set("Grpc-Message", f.text)
+	x.w.WriteHeader(http.StatusOK)
+}
+
+func isGRPC(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
+}
+
+// wantsJSON looks for JSON before HTML in Accept. Most programs say nothing or
+// */* and get JSON; browsers name text/html.
+func wantsJSON(r *http.Request) bool {
+	accept := strings.ToLower(strings.Join(r.Header["Accept"], ","))
+	page := strings.Index(accept, "text/html")
+	if page < 0 {
+		return true
+	}
+	j := strings.Index(accept, "json")
+	return j >= 0 && j < page
+}

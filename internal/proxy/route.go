@@ -1,0 +1,148 @@
+package proxy
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// table is one Config made ready for lookups. It never changes once it is
+// stored; the services, instances and counters it points to live on from
+// table to table.
+type table struct {
+	config    Config
+	targets   map[string]*target // by service name
+	instances map[string]*instance
+	listeners map[string]*vhosts
+}
+
+// target is a service as one table sees it: who may be chosen, by which bounds.
+type target struct {
+	*service
+	cfg       Service // with defaults filled in
+	trusted   []netip.Prefix
+	instances []*instance
+}
+
+// vhosts are the routes of one listener.
+type vhosts struct {
+	exact     map[string]*paths
+	wildcards map[string]*paths // by the suffix behind "*."
+	any       *paths
+	tls       bool
+	limits    limits
+}
+
+// limits are those that a connection has before its service is known.
+type limits struct {
+	header, idle time.Duration
+	body         time.Duration // a client that does not take an answer
+}
+
+// paths maps a prefix, without its last slash, to a target. A lookup costs one
+// map access for each segment of the path, up to the deepest prefix there is,
+// whatever the number of routes.
+type paths struct {
+	prefix map[string]*target
+	depth  int // segments of the deepest prefix
+}
+
+func (v *vhosts) add(r Route, t *target) {
+	host := strings.ToLower(strings.TrimSuffix(r.Host, "."))
+	var p *paths
+	switch suffix, wild := strings.CutPrefix(host, "*."); {
+	case host == "" || host == "*":
+		if v.any == nil {
+			v.any = newPaths()
+		}
+		p = v.any
+	case wild:
+		p = entry(v.wildcards, suffix)
+	default:
+		p = entry(v.exact, host)
+	}
+	p.add(r.Path, t)
+}
+
+func newPaths() *paths { return &paths{prefix: map[string]*target{}} }
+
+func entry(m map[string]*paths, k string) *paths {
+	if m[k] == nil {
+		m[k] = newPaths()
+	}
+	return m[k]
+}
+
+func (p *paths) add(prefix string, t *target) {
+	prefix = strings.TrimRight(prefix, "/")
+	if _, taken := p.prefix[prefix]; !taken { // the first in the table wins
+		p.prefix[prefix] = t
+	}
+	p.depth = max(p.depth, strings.Count(prefix, "/"))
+}
+
+// match gives the target for a request, or nil.
+func (v *vhosts) match(host, path string) *target {
+	if len(v.exact) > 0 || len(v.wildcards) > 0 {
+		host = normalHost(host)
+		if t := v.exact[host].match(path); t != nil {
+			return t
+		}
+		for rest := host; len(v.wildcards) > 0; {
+			_, suffix, ok := strings.Cut(rest, ".")
+			if !ok {
+				break
+			}
+			if t := v.wildcards[suffix].match(path); t != nil {
+				return t
+			}
+			rest = suffix
+		}
+	}
+	return v.any.match(path)
+}
+
+func (p *paths) match(path string) *target {
+	if p == nil {
+		return nil
+	}
+	if p.depth == 0 {
+		return p.prefix[""]
+	}
+	end := prefixEnd(path, p.depth)
+	for {
+		if t := p.prefix[path[:end]]; t != nil || end == 0 {
+			return t
+		}
+		end = max(strings.LastIndexByte(path[:end], '/'), 0)
+	}
+}
+
+// prefixEnd gives the length of path's first n segments.
+func prefixEnd(path string, n int) int {
+	for i := 1; i < len(path); i++ {
+		if path[i] == '/' {
+			if n--; n == 0 {
+				return i
+			}
+		}
+	}
+	if len(path) > 0 && path[0] != '/' { // "*" of OPTIONS
+		return 0
+	}
+	return len(path)
+}
+
+// normalHost strips port and final dot from a Host header and lowers its case.
+func normalHost(h string) string {
+	if i := strings.LastIndexByte(h, ':'); i >= 0 && strings.IndexByte(h[i:], ']') < 0 {
+		h = h[:i]
+	}
+	h = strings.TrimSuffix(h, ".")
+	for i := 0; i < len(h); i++ {
+		if 'A' <= h[i] && h[i] <= 'Z' {
+			return strings.ToLower(h)
+		}
+	}
+	return h
+}

@@ -1,0 +1,261 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what a proxy starts with.
+type Options struct {
+	// Control is an inherited listening Unix socket for the control API. Run
+	// closes it. nil is allowed: such a proxy keeps the Config it began with.
+	Control *os.File
+	// Listeners are inherited listening TCP sockets by key. Run closes them.
+	// Accepting on one begins when a Config names it.
+	Listeners map[string]*os.File
+	// Config is the first table; nil waits for Apply.
+	Config *Config
+	// Log gets what an operator should know; nil is slog.Default().
+	Log *slog.Logger
+	// Version is told back by Status.
+	Version string
+	// DrainTimeout is how long the proxy drains when it is told to quit,
+	// before it closes what is still open; 0 is 30 s.
+	DrainTimeout time.Duration
+}
+
+// proxy is one running proxy.
+type proxy struct {
+	log     *slog.Logger
+	version string
+	began   time.Time
+	table   atomic.Pointer[table]
+	tick    atomic.Int64 // clock, to the second
+	leaving atomic.Bool  // told to quit
+	quit    chan struct{}
+	quitNow sync.Once
+	gone    chan struct{} // closed when listeners are closed
+
+	conns connSet
+	certs certs
+	stats stats
+	logf  accessLog
+	tasks sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows, and orders Applies
+	services  map[string]*service
+	retired   []*instance // draining, and the last few that are gone
+	listeners map[string]*listener
+}
+
+// clock gives nanoseconds since the proxy began.
+func (p *proxy) clock() int64 { return int64(time.Since(p.began)) }
+
+// Run is the proxy. It serves until ctx is cancelled or [Client.Quit] is
+// called, drains, and returns nil when all it started has stopped. An error
+// means that it could not start.
+func Run(ctx context.Context, o Options) error {
+	p := newProxy(o)
+	if err := p.start(o); err != nil {
+		p.closeListeners()
+		return err
+	}
+	var control *http.Server
+	if o.Control != nil {
+		ln, err := net.FileListener(o.Control)
+		o.Control.Close()
+		if err != nil {
+			p.closeListeners()
+			return fmt.Errorf("control socket: %w", err)
+		}
+		control = p.controlServer()
+		p.tasks.Go(func() { control.Serve(ln) })
+	}
+	stop := make(chan struct{})
+	p.tasks.Go(func() { p.housekeeping(stop) })
+
+	select {
+	case <-ctx.Done():
+	case <-p.quit:
+	}
+	if o.DrainTimeout == 0 {
+		o.DrainTimeout = 30 * time.Second
+	}
+	p.drain(o.DrainTimeout)
+	if control != nil {
+		control.Close()
+	}
+	close(stop)
+	p.tasks.Wait()
+	p.logf.close()
+	return nil
+}
+
+func newProxy(o Options) *proxy {
+	p := &proxy{
+		log: o.Log, version: o.Version, began: time.Now(),
+		quit: make(chan struct{}), gone: make(chan struct{}),
+		services: map[string]*service{}, listeners: map[string]*listener{},
+	}
+	if p.log == nil {
+		p.log = slog.Default()
+	}
+	p.conns.open = map[*clientConn]struct{}{}
+	p.table.Store(&table{})
+	p.tick.Store(1)
+	return p
+}
+
+func (p *proxy) start(o Options) error {
+	if err := p.addListeners(o.Listeners); err != nil {
+		return err
+	}
+	if o.Config != nil {
+		return p.apply(*o.Config)
+	}
+	return nil
+}
+
+// addListeners takes listening sockets over; the files are closed.
+func (p *proxy) addListeners(files map[string]*os.File) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for key, f := range files {
+		errs = append(errs, p.addListener(key, f))
+		f.Close()
+	}
+	p.openListeners(p.table.Load())
+	return errors.Join(errs...)
+}
+
+func (p *proxy) addListener(key string, f *os.File) error {
+	if p.listeners[key] != nil {
+		return fmt.Errorf("listener %s is there already", key)
+	}
+	if p.leaving.Load() {
+		return fmt.Errorf("listener %s: the proxy is leaving", key)
+	}
+	ln, err := net.FileListener(f)
+	if err != nil {
+		return fmt.Errorf("listener %s: %w", key, err)
+	}
+	tcp, ok := ln.(*net.TCPListener)
+	if !ok {
+		ln.Close()
+		return fmt.Errorf("listener %s is not a TCP socket", key)
+	}
+	l := &listener{p: p, key: key, ln: tcp, ended: make(chan struct{})}
+	l.nonblocking()
+	p.listeners[key] = l
+	return nil
+}
+
+// openListeners begins to accept where t wants it, and brings new bounds into
+// force; p.mu is held.
+func (p *proxy) openListeners(t *table) {
+	for key, v := range t.listeners {
+		l := p.listeners[key]
+		if l == nil || p.leaving.Load() {
+			continue
+		}
+		l.mu.Lock()
+		old := l.front
+		if old == nil || old.limits != v.limits {
+			l.front = p.newFront(v.limits)
+			p.tasks.Go(l.front.serve)
+		}
+		l.mu.Unlock()
+		switch {
+		case old == nil:
+			p.tasks.Go(l.accept)
+		case old != l.front:
+			old.retire()
+		}
+	}
+}
+
+// retire ends a front for new connections; the HTTP/2 ones it has are asked to
+// leave.
+func (f *front) retire() {
+	close(f.conns)
+	<-f.ended
+	f.h2.Shutdown(context.Background()) // returns at once: it tracks no connection
+}
+
+func (p *proxy) removeListeners(keys []string) error {
+	p.mu.Lock()
+	var gone []*listener
+	for _, k := range keys {
+		if l := p.listeners[k]; l != nil {
+			gone = append(gone, l)
+			delete(p.listeners, k)
+		}
+	}
+	p.mu.Unlock()
+	for _, l := range gone {
+		l.close()
+	}
+	return nil
+}
+
+// close closes our copy of the socket. What was accepted is served.
+func (l *listener) close() {
+	l.nonblocking()
+	l.ln.Close()
+	l.mu.Lock()
+	f := l.front
+	l.mu.Unlock()
+	if f != nil {
+		<-l.ended
+		f.retire()
+	}
+}
+
+func (p *proxy) closeListeners() {
+	p.mu.Lock()
+	keys := make([]string, 0, len(p.listeners))
+	for k := range p.listeners {
+		keys = append(keys, k)
+	}
+	p.mu.Unlock()
+	p.removeListeners(keys)
+}
+
+// housekeeping does what is due each second.
+func (p *proxy) housekeeping(stop <-chan struct{}) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+			p.eachSecond()
+		}
+	}
+}
+
+func (p *proxy) eachSecond() {
+	p.tick.Store(p.clock())
+	for _, in := range p.table.Load().instances {
+		in.pool.expire()
+	}
+	p.dropStuck()
+	p.logf.flush()
+	p.certs.refresh(p.log)
+	p.mu.Lock()
+	for _, l := range p.listeners {
+		l.nonblocking()
+	}
+	p.forgetGone()
+	p.mu.Unlock()
+}
