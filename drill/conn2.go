@@ -94,6 +94,7 @@ func newConn2(nc net.Conn, id int64, patient time.Duration) (*conn2, error) {
 	}
 	c.fr = http2.NewFramer(c.out, bufio.NewReader(nc))
 	c.fr.SetReuseFrames()
+	c.fr.SetMaxReadFrameSize(16 << 10) // as we announce no other
 	c.fr.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	c.fr.MaxHeaderListSize = maxHeaderBytes
 	c.henc = hpack.NewEncoder(&c.hbuf)

@@ -166,18 +166,24 @@ func (d *Drill) hangUp() {
 
 // sweepEvery is how soon an idle connection that the server closed is closed
 // on our side too.
-const sweepEvery = 25 * time.Millisecond
+const (
+	sweepEvery  = 25 * time.Millisecond
+	shrinkEvery = time.Second / sweepEvery // sweeps
+)
 
 func (d *Drill) sweep(quit <-chan struct{}) {
 	t := time.NewTicker(sweepEvery)
 	defer t.Stop()
-	for {
+	for n := time.Duration(1); ; n++ {
 		select {
 		case <-quit:
 			return
 		case <-t.C:
 			for _, p := range d.pools {
 				p.sweep()
+				if n%shrinkEvery == 0 {
+					p.shrink()
+				}
 			}
 		}
 	}

@@ -3,10 +3,12 @@ package drill
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -36,6 +38,7 @@ type conn1 struct {
 	in   *bufio.Reader
 	got  int64 // bytes read since the request began
 	room int64 // bytes that may still be read before it is too much
+	end  error // of reading from the network, once there is one
 }
 
 var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
@@ -64,13 +67,25 @@ func (r counted) Read(p []byte) (int, error) {
 	n, err := r.c.Conn.Read(p)
 	r.c.got += int64(n)
 	r.c.room -= int64(n)
+	if err != nil {
+		r.c.end = err
+	}
 	return n, err
+}
+
+// cause is what is behind a failure to read a response: where the connection
+// had ended, that, and not what the parser made of the piece it got.
+func (c *conn1) cause(err error) error {
+	if err == nil || c.end == nil || errors.Is(err, c.end) || isEOF(err) && isEOF(c.end) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", c.end, err)
 }
 
 // use notes that a request begins, and tells on what.
 func (c *conn1) use() connUse {
 	c.used++
-	c.got, c.room = 0, maxHeaderBytes
+	c.got, c.room, c.end = 0, maxHeaderBytes, nil
 	return connUse{id: c.id, age: time.Since(c.born), ordin: c.used, local: c.LocalAddr()}
 }
 
@@ -81,14 +96,15 @@ func (d *Drill) exchange(c *conn1, j job, m message, o *outcome) (keep bool) {
 	c.SetDeadline(d.deadline(j))
 	sent := c.send(m, j.id)
 	resp, err := readResponse(c.in, j.target.shape)
+	err = c.cause(err)
 	if err == nil {
 		o.proto = resp.Proto
 		keep = d.receive(c, resp, j.target, o)
 	}
 	if werr := sent(); werr != nil {
 		keep = false
-		if err != nil && !c.began() && !isTimeout(err) {
-			err = werr // the first thing that went wrong
+		if err != nil && !c.began() && errors.Is(werr, syscall.ECONNRESET) {
+			err = werr // it took the reset; reading then saw no more than an end
 		}
 	}
 	o.bytesRead = c.got
@@ -152,7 +168,7 @@ func readResponse(in *bufio.Reader, shape *http.Request) (*http.Response, error)
 func (d *Drill) receive(c *conn1, resp *http.Response, t *target, o *outcome) (keep bool) {
 	c.room = 1 << 62
 	a := answer{resp.StatusCode, resp.Header, newSink(t.expect, t.keepBody)}
-	err := a.body.fill(resp.Body)
+	err := c.cause(a.body.fill(resp.Body))
 	resp.Body.Close()
 	if err != nil {
 		o.take(a.status, a.header)

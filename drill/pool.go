@@ -13,13 +13,15 @@ type pool struct {
 	mu    sync.Mutex
 	idle  []*conn1 // least recently used first
 	total int      // idle and busy
+	spare int      // fewest that were idle at once since the last shrink
 
 	stale *atomic.Int64 // connections found closed before use
 }
 
 // take returns the least recently used idle connection. It returns nil when a
 // new one is to be opened: as long as there are fewer than size, and when all
-// are busy. A nil, too, must be given back.
+// are busy. A nil, too, must be given back. What is opened beyond size is
+// closed when it has not been needed for a while (see shrink).
 func (p *pool) take() *conn1 {
 	for {
 		c := p.pop()
@@ -40,13 +42,13 @@ func (p *pool) pop() *conn1 {
 	}
 	c := p.idle[0]
 	p.idle = append(p.idle[:0], p.idle[1:]...)
+	p.spare = min(p.spare, len(p.idle))
 	return c
 }
 
 // give takes a connection back; keep says whether it may be used again.
 func (p *pool) give(c *conn1, keep bool) {
 	p.mu.Lock()
-	keep = keep && len(p.idle) < p.size
 	if keep {
 		p.idle = append(p.idle, c)
 	} else {
@@ -78,6 +80,21 @@ func (p *pool) sweep() {
 		live = append(live, c)
 	}
 	p.idle = live
+}
+
+// shrink closes connections beyond size that nobody needed since the last
+// call. To close them as soon as they are idle would, at the limit of what the
+// server can do, cost more than it saves.
+func (p *pool) shrink() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := max(min(p.spare, p.total-p.size, len(p.idle)), 0)
+	for _, c := range p.idle[:n] {
+		c.close()
+	}
+	p.idle = append(p.idle[:0], p.idle[n:]...)
+	p.total -= n
+	p.spare = len(p.idle)
 }
 
 func (p *pool) close() {

@@ -20,7 +20,8 @@ func (c *conn2) readLoop() {
 		}
 		var se http2.StreamError
 		if errors.As(err, &se) {
-			err = c.abort(se)
+			c.abort(se)
+			continue
 		}
 		if err != nil {
 			c.fail(describe(err, detail))
@@ -55,7 +56,7 @@ func (c *conn2) handle(f http2.Frame) error {
 	case *http2.SettingsFrame:
 		return c.onSettings(f)
 	case *http2.PingFrame:
-		return c.onPing(f)
+		c.onPing(f)
 	case *http2.WindowUpdateFrame:
 		return c.onWindow(f)
 	case *http2.PushPromiseFrame:
@@ -64,15 +65,23 @@ func (c *conn2) handle(f http2.Frame) error {
 	return nil
 }
 
+// reply writes what the protocol asks of a reader. That it cannot be written is
+// no reason not to read what has already arrived.
+func (c *conn2) reply(f func() error) {
+	if err := c.write(f); err != nil {
+		c.writeFailed(err)
+	}
+}
+
 // abort resets a stream on which the server broke the protocol.
-func (c *conn2) abort(se http2.StreamError) error {
+func (c *conn2) abort(se http2.StreamError) {
 	c.mu.Lock()
 	if s := c.streams[se.StreamID]; s != nil {
 		s.got++ // something came, if nothing good
 		c.endLocked(s, se)
 	}
 	c.mu.Unlock()
-	return c.write(func() error { return c.fr.WriteRSTStream(se.StreamID, se.Code) })
+	c.reply(func() error { return c.fr.WriteRSTStream(se.StreamID, se.Code) })
 }
 
 func protocol(id uint32, why string) error {
@@ -150,13 +159,14 @@ func (c *conn2) onData(f *http2.DataFrame) error {
 	}
 	conn := c.consumed
 	c.consumed = 0
-	return c.write(func() error {
+	c.reply(func() error {
 		err := c.fr.WriteWindowUpdate(0, conn)
 		if err == nil && update > 0 {
 			err = c.fr.WriteWindowUpdate(f.StreamID, update)
 		}
 		return err
 	})
+	return nil
 }
 
 // receive takes a piece of a body. Windows are given back once half is used;
@@ -213,23 +223,24 @@ func (c *conn2) onGoAway(f *http2.GoAwayFrame) {
 	}
 }
 
-func (c *conn2) onPing(f *http2.PingFrame) error {
-	if f.IsAck() {
-		return nil
+func (c *conn2) onPing(f *http2.PingFrame) {
+	if !f.IsAck() {
+		c.reply(func() error { return c.fr.WritePing(true, f.Data) })
 	}
-	return c.write(func() error { return c.fr.WritePing(true, f.Data) })
 }
 
 func (c *conn2) onSettings(f *http2.SettingsFrame) error {
 	if f.IsAck() {
 		return nil
 	}
-	return c.write(func() error {
-		if err := f.ForeachSetting(c.apply); err != nil {
-			return err
+	var invalid error
+	c.reply(func() error {
+		if invalid = f.ForeachSetting(c.apply); invalid != nil {
+			return nil
 		}
 		return c.fr.WriteSettingsAck()
 	})
+	return invalid
 }
 
 // apply runs with the writer held.
