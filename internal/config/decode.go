@@ -61,13 +61,13 @@ func (c cursor) shown() string {
 // decode reads the section at c into the struct v, which gets its defaults
 // first. It reports unknown keys and goes on.
 func decode(c cursor, v reflect.Value, legal *places) {
-	fill(c, v)
+	fill(c, v, legal)
 	if c.n.kind != mapping {
 		c.fail("found "+c.n.found()+" where a section with keys is wanted", legal.keysOf(v.Type()))
 		return
 	}
 	for _, e := range c.n.entries {
-		field, ok := fieldByKey(v.Type(), e.key.text)
+		field, ok := legal.field(v.Type(), e.key.text)
 		path := join(c.path, e.key.text)
 		if !ok {
 			what, mend := legal.unknown(v.Type(), e.key.text)
@@ -125,8 +125,8 @@ func decodeMap(c cursor, v reflect.Value, legal *places) {
 
 // fill gives every leaf below v the default of its tag. Optional sections stay
 // nil.
-func fill(c cursor, v reflect.Value) {
-	for _, f := range fieldsOf(v.Type()) {
+func fill(c cursor, v reflect.Value, legal *places) {
+	for _, f := range legal.section(v.Type()).fields {
 		fv := v.FieldByIndex(f.Index)
 		if l, ok := fv.Addr().Interface().(leaf); ok {
 			if text, has := f.Tag.Lookup("default"); has {
@@ -135,7 +135,7 @@ func fill(c cursor, v reflect.Value) {
 			continue
 		}
 		if fv.Kind() == reflect.Struct {
-			fill(c, fv)
+			fill(c, fv, legal)
 		}
 	}
 }
@@ -154,15 +154,6 @@ func fieldsOf(t reflect.Type) []reflect.StructField {
 func keyOf(f reflect.StructField) string {
 	key, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 	return key
-}
-
-func fieldByKey(t reflect.Type, key string) (reflect.StructField, bool) {
-	for _, f := range fieldsOf(t) {
-		if keyOf(f) == key {
-			return f, true
-		}
-	}
-	return reflect.StructField{}, false
 }
 
 func join(path, key string) string {

@@ -4,6 +4,7 @@ import (
 	"path"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,9 @@ func single(top scope, doc *document) []Service {
 // several builds what stands under services, where nothing else of a service
 // may stand beside it.
 func several(top scope, doc *document) []Service {
+	of := legalKeys(reflect.TypeFor[settings]())
 	for _, e := range top.root.entries {
-		if _, of := fieldByKey(reflect.TypeFor[settings](), e.key.text); of || e.key.text == "service" {
+		if slices.Contains(of, e.key.text) || e.key.text == "service" {
 			top.r.failAt(e.key.line, e.key.col, e.key.text, "this key belongs to one service, and the file has services", "put it under services.NAME")
 		}
 	}

@@ -9,11 +9,36 @@ import (
 // places knows which keys are legal where, so that an unknown key can be
 // answered with the one that was meant.
 type places struct {
-	byKey map[string][]string // key to the paths where it is legal, from the service down
+	byKey    map[string][]string // key to the paths where it is legal, from the service down
+	sections map[reflect.Type]section
+}
+
+// A section is what reflect tells of a struct of the format; asking it anew for
+// each of a thousand services would take longer than reading the file.
+type section struct {
+	fields []reflect.StructField
+	byKey  map[string]reflect.StructField
+}
+
+func (p *places) section(t reflect.Type) section {
+	s, known := p.sections[t]
+	if !known {
+		s = section{fields: fieldsOf(t), byKey: map[string]reflect.StructField{}}
+		for _, f := range s.fields {
+			s.byKey[keyOf(f)] = f
+		}
+		p.sections[t] = s
+	}
+	return s
+}
+
+func (p *places) field(t reflect.Type, key string) (reflect.StructField, bool) {
+	f, ok := p.section(t).byKey[key]
+	return f, ok
 }
 
 func newPlaces() *places {
-	p := &places{byKey: map[string][]string{}}
+	p := &places{byKey: map[string][]string{}, sections: map[reflect.Type]section{}}
 	p.walk(reflect.TypeFor[document](), "")
 	return p
 }
