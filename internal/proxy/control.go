@@ -99,7 +99,26 @@ func (in *instance) status(now int64) InstanceStatus {
 	return s
 }
 
-func (p *proxy) controlServer() *http.Server {
+// controlServer gives the server of the control API; stop lets its handlers
+// finish what they say and ends it.
+func (p *proxy) controlServer() (server *http.Server, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	server = &http.Server{
+		Handler:           p.controlMux(),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	return server, func() {
+		cancel() // long polls answer with what they know
+		grace, done := context.WithTimeout(context.Background(), 2*time.Second)
+		defer done()
+		if server.Shutdown(grace) != nil {
+			server.Close()
+		}
+	}
+}
+
+func (p *proxy) controlMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /apply", p.handleApply)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { reply(w, p.status()) })
@@ -119,7 +138,7 @@ func (p *proxy) controlServer() *http.Server {
 	mux.HandleFunc("GET /listeners", p.handleListeners)
 	mux.HandleFunc("GET /listeners/add", p.handleAddListeners)
 	mux.HandleFunc("POST /listeners/remove", p.handleRemoveListeners)
-	return &http.Server{Handler: mux}
+	return mux
 }
 
 func reply(w http.ResponseWriter, v any) {
@@ -191,13 +210,10 @@ func (p *proxy) handleCut(w http.ResponseWriter, r *http.Request) {
 }
 
 // handleQuit answers when our copies of the listening sockets are closed.
-func (p *proxy) handleQuit(w http.ResponseWriter, r *http.Request) {
+func (p *proxy) handleQuit(w http.ResponseWriter, _ *http.Request) {
 	p.quitNow.Do(func() { close(p.quit) })
-	select {
-	case <-p.gone:
-		reply(w, struct{}{})
-	case <-r.Context().Done():
-	}
+	<-p.gone
+	reply(w, struct{}{})
 }
 
 func (p *proxy) handleRemoveListeners(w http.ResponseWriter, r *http.Request) {

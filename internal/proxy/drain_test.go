@@ -188,6 +188,8 @@ func TestHandover(t *testing.T) {
 	}
 	for range rounds {
 		next := startOn(t, ln, svc, 10*time.Second)
+		before := a.served.Load()
+		eventually(t, "load", func() bool { return a.served.Load() > before+10 })
 		if err := old.client.Quit(t.Context()); err != nil {
 			t.Fatal(err)
 		}

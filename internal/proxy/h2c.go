@@ -80,6 +80,9 @@ func (x *exchange) tryH2() bool {
 	passFields(h, res.Header)
 	for k := range res.Trailer {
 		h.Add("Trailer", k)
+		if x.r.ProtoMajor == 1 {
+			delete(h, "Content-Length") // only a chunked answer has room for a trailer
+		}
 	}
 	a := answer{status: res.StatusCode, hasType: h["Content-Type"] != nil}
 	x.passHead(&a)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -68,7 +67,7 @@ func Run(ctx context.Context, o Options) error {
 		p.closeListeners()
 		return err
 	}
-	var control *http.Server
+	endControl := func() {}
 	if o.Control != nil {
 		ln, err := net.FileListener(o.Control)
 		o.Control.Close()
@@ -76,7 +75,8 @@ func Run(ctx context.Context, o Options) error {
 			p.closeListeners()
 			return fmt.Errorf("control socket: %w", err)
 		}
-		control = p.controlServer()
+		control, end := p.controlServer()
+		endControl = end
 		p.tasks.Go(func() { control.Serve(ln) })
 	}
 	stop := make(chan struct{})
@@ -90,9 +90,7 @@ func Run(ctx context.Context, o Options) error {
 		o.DrainTimeout = 30 * time.Second
 	}
 	p.drain(o.DrainTimeout)
-	if control != nil {
-		control.Close()
-	}
+	endControl()
 	close(stop)
 	p.tasks.Wait()
 	p.logf.close()
