@@ -168,7 +168,7 @@ type ServiceStatus struct {
 	Release   int              `json:"release"`
 	Replicas  int              `json:"replicas"`
 	Rollout   *deploy.Rollout  `json:"rollout,omitempty"` // the one under way
-	Held      int              `json:"held"`              // requests waiting for a ready instance
+	Held      int64            `json:"held"`              // requests waiting for a ready instance
 	Problem   string           `json:"problem,omitempty"` // the last thing that went wrong and is being tried again
 	Instances []InstanceStatus `json:"instances"`
 }
@@ -178,7 +178,7 @@ type InstanceStatus struct {
 	deploy.Instance
 	Ready    bool   `json:"ready"`    // by its readiness probe
 	InFlight int    `json:"inflight"` // requests in it now
-	Requests uint64 `json:"requests"` // answered since it entered the routes
+	Requests int64 `json:"requests"` // answered since it entered the routes
 	Progress string `json:"progress,omitempty"`
 }
 

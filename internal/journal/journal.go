@@ -61,7 +61,8 @@ CREATE TABLE steps (
 CREATE INDEX steps_by_rollout ON steps (rollout, seq);
 `
 
-const version = 1
+// Version is the newest format of the file that this package reads and writes.
+const Version = 1
 
 // Open opens the journal at path, making it when it does not exist.
 func Open(path string) (*Journal, error) {
@@ -103,10 +104,10 @@ func (j *Journal) prepare() error {
 		return err
 	}
 	switch {
-	case have == version:
+	case have == Version:
 		return nil
-	case have > version:
-		return fmt.Errorf("written by a newer segue (format %d, this one knows %d); start that one", have, version)
+	case have > Version:
+		return fmt.Errorf("written by a newer segue (format %d, this one knows %d); start that one", have, Version)
 	}
 	salt := make([]byte, 32)
 	if _, err := rand.Read(salt); err != nil {
@@ -119,7 +120,7 @@ func (j *Journal) prepare() error {
 		if _, err := tx.Exec("INSERT INTO meta VALUES ('salt', ?)", salt); err != nil {
 			return err
 		}
-		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", version))
+		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", Version))
 		return err
 	})
 }

@@ -24,7 +24,7 @@ func (m *mover) look() view {
 		switch {
 		case i.State == deploy.Draining || i.State == deploy.Stopping:
 			v.leaving = append(v.leaving, i)
-		case m.Fleet.reported(i.ID) != "":
+		case m.Fleet.Unfit(i.ID) != "":
 			v.unfit = append(v.unfit, i)
 		case i.Gen == m.target.Gen:
 			v.wanted = append(v.wanted, i)
@@ -60,7 +60,7 @@ func serving(is []deploy.Instance) []deploy.Instance {
 // that were reported unfit, and those that an interruption left half way.
 func (m *mover) resume(ctx context.Context, v view) {
 	for _, i := range v.unfit {
-		why := errors.New(m.Fleet.reported(i.ID))
+		why := errors.New(m.Fleet.Unfit(i.ID))
 		m.unlessBusy(ctx, i, func(ctx context.Context, i deploy.Instance) { m.giveUp(ctx, i, why) })
 	}
 	for _, i := range v.leaving {

@@ -86,8 +86,8 @@ func (f *Fleet) Report(id, why string) {
 	}
 }
 
-// reported returns why an instance is unfit, or "".
-func (f *Fleet) reported(id string) string {
+// Unfit returns why an instance was reported, or "".
+func (f *Fleet) Unfit(id string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.unfit[id]

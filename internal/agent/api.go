@@ -1,0 +1,307 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
+	"github.com/seguehq/segue/internal/journal"
+)
+
+// serve answers on the control socket until the agent ends. The channel gets
+// an error when it cannot go on.
+func (a *Agent) serve(ctx context.Context, l net.Listener) <-chan error {
+	server := &http.Server{Handler: control.Handler(a), BaseContext: func(net.Listener) context.Context { return ctx }}
+	failed := make(chan error, 1)
+	a.tasks.Go(func() {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("control socket: %w", err)
+		}
+	})
+	a.tasks.Go(func() {
+		<-ctx.Done()
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if server.Shutdown(last) != nil { // somebody is still watching
+			_ = server.Close()
+		}
+	})
+	return failed
+}
+
+// Deploy implements control.Agent.
+func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Begun, error) {
+	if q.Spec.Name == "" || len(q.Spec.Command) == 0 {
+		return control.Begun{}, control.Errorf(control.CodeInvalid, "a service needs a name and a command")
+	}
+	q.Spec.EnvNames = q.Env.Names()
+	s := a.find(ctx, q.Spec.Name)
+	if r := s.underWay(); r != nil && !q.Wait {
+		return control.Begun{}, busy(*r)
+	}
+	rel, err := a.makeRelease(ctx, s, q)
+	if err != nil {
+		return control.Begun{}, err
+	}
+	if err := a.prepareSockets(ctx, rel.Spec); err != nil {
+		return control.Begun{}, err
+	}
+	b, err := s.begin(ctx, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
+		r := deploy.Rollout{Kind: deploy.KindDeploy, To: rel.Number, Replicas: q.Spec.Replicas, Who: q.Who, Why: q.Why}
+		if c.Release == rel.Number && !q.Force {
+			if c.Replicas == q.Spec.Replicas {
+				return r, errNothing
+			}
+			r.Kind = deploy.KindScale
+		}
+		return r, nil
+	})
+	if err != nil || b.Nothing {
+		a.proxy.dropSockets(ctx, a.sockets.release(a.listening()))
+		return b, err
+	}
+	return b, a.openListeners(ctx, rel.Spec)
+}
+
+func busy(r deploy.Rollout) error {
+	err := &journal.BusyError{Rollout: r}
+	return &control.Error{Code: control.CodeBusy, Message: err.Error(), Rollout: &r}
+}
+
+// find returns the service, new if it was not known.
+func (a *Agent) find(_ context.Context, name string) *service {
+	if s := a.service(name); s != nil {
+		return s
+	}
+	s := a.addService(journal.Current{Service: name})
+	s.once.Do(func() { s.launch(a.living) })
+	return s
+}
+
+// prepareSockets opens what a release is to listen on, before anything is
+// begun: a port that is taken, or a proxy that does not start, changes nothing.
+// Clients that connect already wait in the sockets' queues.
+func (a *Agent) prepareSockets(ctx context.Context, spec deploy.Service) error {
+	if spec.Worker() {
+		return nil
+	}
+	if err := a.proxy.ensure(a.living); err != nil {
+		return err
+	}
+	_, err := a.sockets.ensure(spec.Listen)
+	return err
+}
+
+// openListeners lets the proxy accept on a release's sockets, once the routes
+// know its service.
+func (a *Agent) openListeners(ctx context.Context, spec deploy.Service) error {
+	if spec.Worker() {
+		return nil
+	}
+	if err := a.proxy.apply(ctx); err != nil {
+		return err
+	}
+	return a.proxy.addSockets(ctx, a.sockets.pick(spec.Listen))
+}
+
+// listen opens the sockets of all services at the agent's start.
+func (a *Agent) listen(ctx context.Context) error {
+	needed := a.listening()
+	if len(needed) == 0 {
+		return nil
+	}
+	var keys []string
+	for key := range needed {
+		keys = append(keys, key)
+	}
+	made, err := a.sockets.ensure(keys)
+	if err != nil {
+		return err
+	}
+	if a.proxy.now() == nil {
+		return a.proxy.ensure(ctx)
+	}
+	if err := a.proxy.apply(ctx); err != nil {
+		return err
+	}
+	return a.proxy.addSockets(ctx, made)
+}
+
+// known finds a service that has been deployed.
+func (a *Agent) known(name string) (*service, error) {
+	if s := a.service(name); s != nil {
+		return s, nil
+	}
+	return nil, control.Errorf(control.CodeNone, "there is no service %q here; `segue status` lists them", name)
+}
+
+// Rollback implements control.Agent. While a rollout is under way it is that
+// one which is undone.
+func (a *Agent) Rollback(ctx context.Context, q control.Request) (control.Begun, error) {
+	s, err := a.known(q.Service)
+	if err != nil {
+		return control.Begun{}, err
+	}
+	if r := s.underWay(); r != nil && q.Release == 0 && !q.Wait {
+		return s.callOff(*r, q)
+	}
+	return s.begin(ctx, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
+		to, err := s.rollbackTo(ctx, c, q.Release)
+		if err != nil {
+			return deploy.Rollout{}, err
+		}
+		r := deploy.Rollout{Kind: deploy.KindRollback, To: to.Number, Replicas: c.Replicas, Who: q.Who, Why: q.Why}
+		if c.Release == 0 {
+			r.Replicas = to.Spec.Replicas
+		}
+		if to.Number == c.Release {
+			return r, errNothing
+		}
+		return r, a.prepareSockets(ctx, to.Spec)
+	})
+}
+
+func (s *service) callOff(r deploy.Rollout, q control.Request) (control.Begun, error) {
+	if r.Phase == deploy.Backward {
+		return control.Begun{Rollout: r, Joined: true}, nil
+	}
+	why := "called off by " + q.Who
+	if q.Why != "" {
+		why += ": " + q.Why
+	}
+	select {
+	case s.abort <- why:
+	default: // somebody else has just said the same
+	}
+	return control.Begun{Rollout: r, Joined: true}, nil
+}
+
+// rollbackTo finds the release to go back to: the one that is named, or the
+// newest one that served before the current one and ended well.
+func (s *service) rollbackTo(ctx context.Context, c journal.Current, number int) (*deploy.Release, error) {
+	if number == 0 {
+		past, err := s.a.journal.History(ctx, s.name, 0)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range past {
+			if r.Phase == deploy.Done && r.To == c.Release && r.From != c.Release && r.From != 0 {
+				number = r.From
+				break
+			}
+		}
+		if number == 0 {
+			return nil, control.Errorf(control.CodeNone, "%s has no earlier release to go back to; `segue releases` lists what is kept", s.name)
+		}
+	}
+	r, err := s.a.journal.Release(ctx, s.name, number)
+	if errors.Is(err, journal.ErrNone) {
+		return nil, control.Errorf(control.CodeNone, "release %d of %s is not kept; `segue releases` lists those that are", number, s.name)
+	}
+	return r, err
+}
+
+// Scale implements control.Agent.
+func (a *Agent) Scale(ctx context.Context, q control.Request) (control.Begun, error) {
+	if q.Replicas < 0 {
+		return control.Begun{}, control.Errorf(control.CodeInvalid, "%d replicas cannot be; 0 keeps the service without running it", q.Replicas)
+	}
+	return a.change(ctx, q, func(c journal.Current) (deploy.Rollout, error) {
+		if c.Replicas == q.Replicas {
+			return deploy.Rollout{}, errNothing
+		}
+		return deploy.Rollout{Kind: deploy.KindScale, To: c.Release, Replicas: q.Replicas}, nil
+	})
+}
+
+// Restart implements control.Agent.
+func (a *Agent) Restart(ctx context.Context, q control.Request) (control.Begun, error) {
+	return a.change(ctx, q, func(c journal.Current) (deploy.Rollout, error) {
+		return deploy.Rollout{Kind: deploy.KindRestart, To: c.Release, Replicas: c.Replicas}, nil
+	})
+}
+
+// Down implements control.Agent.
+func (a *Agent) Down(ctx context.Context, q control.Request) (control.Begun, error) {
+	return a.change(ctx, q, func(journal.Current) (deploy.Rollout, error) {
+		return deploy.Rollout{Kind: deploy.KindDown}, nil
+	})
+}
+
+// change begins a rollout of a service that is up.
+func (a *Agent) change(ctx context.Context, q control.Request, to func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
+	s, err := a.known(q.Service)
+	if err != nil {
+		return control.Begun{}, err
+	}
+	return s.begin(ctx, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
+		if c.Release == 0 {
+			return deploy.Rollout{}, control.Errorf(control.CodeNone, "%s is down; `segue deploy` brings it up", s.name)
+		}
+		r, err := to(c)
+		r.Who, r.Why = q.Who, q.Why
+		return r, err
+	})
+}
+
+// History implements control.Agent.
+func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.Rollout, error) {
+	rs, err := a.journal.History(ctx, name, limit)
+	if rs == nil {
+		rs = []deploy.Rollout{}
+	}
+	return rs, err
+}
+
+// Quit implements control.Agent.
+func (a *Agent) Quit(ctx context.Context, everything bool) error {
+	if everything {
+		if err := a.endEverything(ctx); err != nil {
+			return err
+		}
+	}
+	a.end(nil)
+	return nil
+}
+
+// end makes Run return err, unless it is about to already.
+func (a *Agent) end(err error) {
+	select {
+	case a.quit <- err:
+	default:
+	}
+}
+
+// endEverything takes all services down, as they would be by `segue down`.
+func (a *Agent) endEverything(ctx context.Context) error {
+	for _, s := range a.all() {
+		if r := s.underWay(); r != nil && r.Phase == deploy.Forward {
+			if _, err := s.callOff(*r, control.Request{Who: "the end of the agent"}); err != nil {
+				return err
+			}
+		}
+	}
+	var begun []control.Begun
+	for _, s := range a.all() {
+		b, err := a.Down(ctx, control.Request{Service: s.name, Who: "segue", Why: "the agent was told to end everything", Wait: true})
+		var none *control.Error
+		if errors.As(err, &none) && none.Code == control.CodeNone {
+			continue // it is down already
+		}
+		if err != nil {
+			return err
+		}
+		begun = append(begun, b)
+	}
+	for _, b := range begun {
+		if err := a.Watch(ctx, b.Rollout.ID, 0, func(control.Event) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return a.proxy.end(ctx)
+}

@@ -1,0 +1,236 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seguehq/segue/internal/deploy"
+	"github.com/seguehq/segue/internal/engine/process"
+	"github.com/seguehq/segue/internal/probe"
+)
+
+// A proc is the process of an instance.
+type proc struct{ *process.Process }
+
+func (p *proc) ended() bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *service) process(id string) *proc {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.procs[id]
+}
+
+func (s *service) logFile(id string) string {
+	return filepath.Join(s.a.o.State, "logs", s.name, id+".log")
+}
+
+// Start implements rollout.Engine. One that runs already is left alone: that
+// is how a start is gone on with.
+func (s *service) Start(ctx context.Context, i deploy.Instance) error {
+	if s.process(i.ID) != nil {
+		return nil
+	}
+	s.mu.Lock()
+	rel := s.releases[i.Release]
+	s.mu.Unlock()
+	if rel == nil {
+		return fmt.Errorf("release %d is not kept any more", i.Release)
+	}
+	env, err := s.a.readEnv(s.name, i.Release)
+	if err != nil {
+		return err
+	}
+	if !rel.Spec.Worker() {
+		if i.Port, err = s.a.ports.Pick(s.a.portTaken); err != nil {
+			return err
+		}
+	}
+	return s.spawn(ctx, i, rel, env)
+}
+
+// spawn makes the process, writes down which it is, and only then lets it run
+// the user's program.
+func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Release, env deploy.Environment) error {
+	p, err := s.a.engine.Prepare(ctx, process.Command{
+		ID: i.ID, Argv: rel.Spec.Command, Dir: s.a.trees.Path(rel.Tree),
+		Env:     process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID),
+		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.a.record.SetProcess(ctx, i.ID, p.PID(), p.Born(), i.Port); err != nil {
+		_, _ = p.Stop(context.WithoutCancel(ctx), "KILL", 0) // its gate was never opened
+		return err
+	}
+	s.fleet.Update(i.ID, func(f *deploy.Instance) bool {
+		f.PID, f.Born, f.Port = p.PID(), p.Born(), i.Port
+		return true
+	})
+	if err := p.Release(ctx); err != nil {
+		return err
+	}
+	s.own(i, p)
+	return nil
+}
+
+// own notes an instance's process and reports its end.
+func (s *service) own(i deploy.Instance, p *process.Process) {
+	x := &proc{p}
+	s.mu.Lock()
+	s.procs[i.ID] = x
+	s.mu.Unlock()
+	s.a.tasks.Go(func() { s.watchExit(i.ID, x) })
+}
+
+func (s *service) watchExit(id string, x *proc) {
+	select {
+	case <-s.a.living.Done():
+		return
+	case <-x.Done():
+	}
+	i, ok := s.fleet.Get(id)
+	if !ok || i.State == deploy.Stopping {
+		return // it was told to
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	s.a.proxy.down(ctx, i)
+	s.fleet.Report(id, s.endedError(i).Error())
+}
+
+// adoptInstance takes on a process that an earlier agent has started.
+func (s *service) adoptInstance(ctx context.Context, i deploy.Instance) error {
+	if i.PID == 0 {
+		return nil // it never was; whoever wants it starts it
+	}
+	p, err := s.a.engine.Adopt(i.PID, i.Born)
+	switch {
+	case err == nil:
+		s.own(i, p)
+		return nil
+	case !errors.Is(err, process.ErrGone):
+		return fmt.Errorf("adopt %s: %w", i.ID, err)
+	case i.State == deploy.Starting:
+		// Its gate may never have been opened, which is no fault of its
+		// release: it is started once more.
+		s.fleet.Update(i.ID, func(f *deploy.Instance) bool { f.PID, f.Born, f.Port = 0, 0, 0; return true })
+	case i.State != deploy.Stopping && i.State != deploy.Draining:
+		s.fleet.Report(i.ID, "it ended while no agent was running"+s.lastLines(i.ID))
+	}
+	return nil
+}
+
+// Stop implements rollout.Engine.
+func (s *service) Stop(ctx context.Context, i deploy.Instance) error {
+	x := s.process(i.ID)
+	if x == nil {
+		return nil
+	}
+	how := s.spec(i.Release).Stop
+	exit, err := x.Process.Stop(ctx, how.Signal, how.Timeout)
+	if err != nil {
+		return fmt.Errorf("stop %s: %w", i.ID, err)
+	}
+	s.log.Info("instance ended", "instance", i.ID, "exit", exit.String())
+	return nil
+}
+
+// WaitReady implements rollout.Prober.
+func (s *service) WaitReady(ctx context.Context, i deploy.Instance) error {
+	x := s.process(i.ID)
+	if x == nil {
+		return errors.New("it is not running")
+	}
+	i, _ = s.fleet.Get(i.ID) // now with its port
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-x.Done():
+			cancel(s.endedError(i))
+		case <-ctx.Done():
+		}
+	}()
+	spec := s.spec(i.Release)
+	err := probe.WaitReady(ctx, spec.Probes, s.target(i), spec.Strategy.MinReady, func(kind string, tried, of int, last error) {
+		note := fmt.Sprintf("%s %d/%d", kind, tried, of)
+		if last != nil {
+			note += ": " + last.Error()
+		}
+		s.progress(i, note)
+	})
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if err != nil {
+		return fmt.Errorf("%w%s", err, s.lastLines(i.ID))
+	}
+	return nil
+}
+
+func (s *service) target(i deploy.Instance) probe.Target {
+	env, err := s.a.readEnv(s.name, i.Release)
+	if err != nil {
+		s.log.Warn("environment for probes", "error", err)
+	}
+	spec := s.spec(i.Release)
+	full := deploy.Environment{}
+	for _, kv := range process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID) {
+		k, v, _ := strings.Cut(kv, "=")
+		full[k] = v
+	}
+	return probe.Target{Addr: i.Addr(), Env: full, Dir: s.a.trees.Path(s.tree(i.Release)), H2C: spec.Proxy.Protocol == deploy.H2C}
+}
+
+func (s *service) tree(release int) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.releases[release]; r != nil {
+		return r.Tree
+	}
+	return ""
+}
+
+// endedError tells how an instance ended, with the last that it said.
+func (s *service) endedError(i deploy.Instance) error {
+	x := s.process(i.ID)
+	if x == nil {
+		return errors.New("it is not running")
+	}
+	return fmt.Errorf("it ended: %s%s", x.Exit(), s.lastLines(i.ID))
+}
+
+// lastLines is the tail of an instance's log, for errors.
+func (s *service) lastLines(id string) string {
+	lines, err := process.Tail(s.logFile(id), 8)
+	if err != nil || len(lines) == 0 {
+		return "; its log is empty"
+	}
+	return "; last in its log:\n    " + strings.Join(lines, "\n    ")
+}
+
+// portTaken reports whether a port is an instance's.
+func (a *Agent) portTaken(port int) bool {
+	for _, s := range a.all() {
+		for _, i := range s.fleet.List() {
+			if i.Port == port {
+				return true
+			}
+		}
+	}
+	return false
+}

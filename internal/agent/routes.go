@@ -1,0 +1,170 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/seguehq/segue/internal/deploy"
+	"github.com/seguehq/segue/internal/proxy"
+)
+
+// table is the proxy's routing table as the fleets are now.
+func (h *proxyHost) table() proxy.Config {
+	h.mu.Lock()
+	h.version++
+	c := proxy.Config{Version: h.version}
+	h.mu.Unlock()
+	if h.a.accessLog() {
+		c.AccessLog = filepath.Join(h.a.o.State, "logs", "access.log")
+	}
+	for _, s := range h.a.all() {
+		if p, ok := s.routes(); ok {
+			c.Services = append(c.Services, p)
+		}
+	}
+	return c
+}
+
+// routes is the service's part of the table. While a rollout is under way the
+// old release's settings hold, and both releases' addresses are listened on;
+// the new settings come with its end.
+func (s *service) routes() (proxy.Service, bool) {
+	spec, listen := s.routing()
+	if spec == nil {
+		return proxy.Service{}, false
+	}
+	p := proxyService(spec)
+	p.Listen = listen
+	for _, i := range s.fleet.List() {
+		if i.State == deploy.Serving && s.fleet.Unfit(i.ID) == "" && !s.isUnready(i.ID) {
+			p.Instances = append(p.Instances, proxy.Instance{ID: i.ID, Addr: i.Addr(), Release: strconv.Itoa(i.Release)})
+		}
+	}
+	return p, true
+}
+
+func proxyService(spec *deploy.Service) proxy.Service {
+	x := spec.Proxy
+	p := proxy.Service{Name: spec.Name, Protocol: string(x.Protocol),
+		HoldTimeout: none(x.HoldTimeout), HoldMax: none(x.HoldMax),
+		HeaderTimeout: none(x.HeaderTimeout), BodyTimeout: none(x.BodyTimeout), IdleTimeout: none(x.IdleTimeout),
+		AnswerTimeout: none(x.AnswerTimeout), UpstreamIdle: none(x.UpstreamIdle),
+		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted}
+	if spec.TLS != nil {
+		p.CertFile, p.KeyFile = spec.TLS.Cert, spec.TLS.Key
+	}
+	for _, r := range spec.Routes {
+		p.Routes = append(p.Routes, proxy.Route{Host: r.Host, Path: r.Path})
+	}
+	return p
+}
+
+// none turns our zero, which means none, into the proxy's.
+func none[T int | int64 | time.Duration](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// routing returns the settings that hold now, and every address to listen on;
+// nil when the service takes no requests.
+func (s *service) routing() (*deploy.Service, []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var spec *deploy.Service
+	var listen []string
+	for _, n := range s.inPlay() {
+		r := s.releases[n]
+		if r == nil || r.Spec.Worker() {
+			continue
+		}
+		if spec == nil {
+			spec = &r.Spec
+		}
+		for _, key := range r.Spec.Listen {
+			if !slices.Contains(listen, key) {
+				listen = append(listen, key)
+			}
+		}
+	}
+	return spec, listen
+}
+
+// inPlay lists the releases that may have instances, the settled one first.
+func (s *service) inPlay() []int {
+	if s.rollout == nil {
+		return []int{s.current.Release}
+	}
+	return []int{s.rollout.From, s.rollout.To}
+}
+
+// Shift implements rollout.Router.
+func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
+	if err := s.apply(ctx, i); err != nil {
+		return err
+	}
+	if x := s.process(i.ID); x == nil || x.ended() {
+		return s.endedError(i)
+	}
+	s.watchHealth(i)
+	return nil
+}
+
+// Drain implements rollout.Router.
+func (s *service) Drain(ctx context.Context, i deploy.Instance) error {
+	s.unwatchHealth(i.ID)
+	if err := s.apply(ctx, i); err != nil || i.Port == 0 {
+		return err
+	}
+	d := s.spec(i.Release).Drain
+	if err := wait(ctx, d.Delay); err != nil {
+		return err
+	}
+	left, err := s.waitIdle(ctx, i, d.Timeout)
+	if left > 0 && ctx.Err() == nil {
+		return fmt.Errorf("%s: %d requests are still in flight after %s (drain.timeout); they get until it must have stopped", i.ID, left, d.Timeout)
+	}
+	return err
+}
+
+// waitIdle waits until no request is in flight to an instance that is out of
+// the routes, telling how many still are.
+func (s *service) waitIdle(ctx context.Context, i deploy.Instance, timeout time.Duration) (left int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	for {
+		err = s.a.proxy.with(ctx, func(p *proxyProc) error {
+			round, cancel := context.WithTimeout(ctx, time.Second)
+			defer cancel()
+			left, err = p.client.WaitIdle(round, i.ID)
+			if round.Err() != nil {
+				return nil // not yet
+			}
+			return err
+		})
+		if err != nil || left == 0 || ctx.Err() != nil {
+			return left, nil // out of time, which left tells, or interrupted, which ctx does
+		}
+		s.progress(i, fmt.Sprintf("%d in flight", left))
+	}
+}
+
+// Drop implements rollout.Router.
+func (s *service) Drop(ctx context.Context, i deploy.Instance) error {
+	s.unwatchHealth(i.ID)
+	s.a.proxy.down(ctx, i)
+	return nil
+}
+
+// apply tells the proxy that the routes have changed.
+func (s *service) apply(ctx context.Context, i deploy.Instance) error {
+	if i.Port == 0 {
+		return nil
+	}
+	return s.a.proxy.apply(ctx)
+}

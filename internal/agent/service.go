@@ -1,0 +1,274 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
+	"github.com/seguehq/segue/internal/journal"
+	"github.com/seguehq/segue/internal/rollout"
+)
+
+// A service is the agent's side of one: its fleet, the rollout under way, and
+// the goroutine that runs rollouts and keeps the fleet between them. It is the
+// Engine, Prober and Router of its rollouts.
+type service struct {
+	a     *Agent
+	name  string
+	log   *slog.Logger
+	fleet *rollout.Fleet
+	jobs  chan deploy.Rollout // at most one; the journal admits one open rollout
+	abort chan string
+
+	once sync.Once // of launch, for one that came after the agent's start
+
+	mu       sync.Mutex
+	current  journal.Current
+	rollout  *deploy.Rollout // under way
+	settled  chan struct{}   // closed when no rollout is under way any more
+	releases map[int]*deploy.Release
+	procs    map[string]*proc
+	health   map[string]context.CancelFunc
+	unready  map[string]bool
+	notes    map[string]string // by instance: its progress, for status
+	problem  string
+}
+
+func newService(a *Agent, c journal.Current) *service {
+	return &service{a: a, name: c.Service, current: c, log: a.log.With("service", c.Service), fleet: rollout.NewFleet(nil),
+		jobs: make(chan deploy.Rollout, 1), abort: make(chan string, 1), settled: make(chan struct{}),
+		releases: map[int]*deploy.Release{}, procs: map[string]*proc{}, health: map[string]context.CancelFunc{},
+		unready: map[string]bool{}, notes: map[string]string{}}
+}
+
+// adopt takes on the instances that the journal holds.
+func (s *service) adopt(ctx context.Context) error {
+	kept, err := s.a.journal.Releases(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	for n := range kept {
+		s.releases[kept[n].Number] = &kept[n]
+	}
+	instances, err := s.a.journal.Instances(ctx, s.name)
+	if err != nil {
+		return err
+	}
+	s.fleet = rollout.NewFleet(instances)
+	for _, i := range instances {
+		if err := s.adoptInstance(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// launch starts the service's goroutine; a rollout that was cut off goes on.
+func (s *service) launch(ctx context.Context) {
+	if s.rollout != nil {
+		s.jobs <- *s.rollout
+	}
+	s.a.tasks.Go(func() { s.run(ctx) })
+}
+
+// run keeps the fleet as it is until there is a rollout, and then runs that.
+func (s *service) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		job, ok := s.keep(ctx)
+		if !ok {
+			return
+		}
+		s.roll(ctx, job)
+	}
+}
+
+func (s *service) keep(ctx context.Context) (deploy.Rollout, bool) {
+	s.mu.Lock()
+	c := s.current
+	s.mu.Unlock()
+	keeping, stop := context.WithCancel(ctx)
+	defer stop()
+	done := make(chan struct{})
+	if len(s.jobs) > 0 {
+		close(done) // a rollout is waiting already: change nothing before it
+	} else {
+		go func() {
+			defer close(done)
+			t := rollout.Target{Service: s.name, Release: c.Release, Gen: c.Gen, Count: c.Replicas}
+			rollout.Keep(keeping, s.parts(s.strategy(c.Release)), t)
+		}()
+	}
+	defer func() { stop(); <-done }()
+	select {
+	case <-ctx.Done():
+		return deploy.Rollout{}, false
+	case job := <-s.jobs:
+		return job, true
+	}
+}
+
+// roll runs a rollout to its end, or until the agent ends.
+func (s *service) roll(ctx context.Context, r deploy.Rollout) {
+	s.log.Info("rollout", "id", r.ID, "kind", r.Kind, "from", r.From, "to", r.To, "phase", r.Phase)
+	n := r.To
+	if n == 0 {
+		n = r.From
+	}
+	phase, err := rollout.Rolling(ctx, s.parts(s.strategy(n)), r)
+	if err != nil {
+		s.log.Info("rollout interrupted", "id", r.ID, "error", err)
+		return
+	}
+	s.log.Info("rollout ended", "id", r.ID, "as", phase)
+	s.settle(ctx, r.ID)
+}
+
+// settle takes in what the end of a rollout has made of the service.
+func (s *service) settle(ctx context.Context, id int64) {
+	known, err := s.a.journal.Services(ctx)
+	if err != nil {
+		s.log.Error("read what the service is now", "error", err)
+	}
+	s.mu.Lock()
+	for _, c := range known {
+		if c.Service == s.name {
+			s.current = c
+		}
+	}
+	s.rollout = nil
+	select {
+	case <-s.abort: // it came too late
+	default:
+	}
+	close(s.settled)
+	s.settled = make(chan struct{})
+	s.mu.Unlock()
+	s.a.afterRollout(ctx, s)
+	s.a.events.wake(id)
+}
+
+func (s *service) parts(strategy deploy.Strategy) rollout.Parts {
+	return rollout.Parts{Engine: s, Prober: s, Router: s, Journal: s.a.record, Fleet: s.fleet, Strategy: strategy,
+		Abort: s.abort, AtOnce: 4 * runtime.NumCPU(), Told: s.told, Problem: s.trouble}
+}
+
+// strategy is that of a release; of none, whatever takes instances out.
+func (s *service) strategy(release int) deploy.Strategy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.releases[release]; r != nil {
+		return r.Spec.Strategy
+	}
+	return deploy.Strategy{Overlap: true}
+}
+
+// spec is a release's settings.
+func (s *service) spec(release int) deploy.Service {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.releases[release]; r != nil {
+		return r.Spec
+	}
+	return deploy.Service{Name: s.name}
+}
+
+// told is called after each step is written.
+func (s *service) told(step deploy.Step) {
+	s.log.Info("step", "verb", step.Verb, "instance", step.Instance, "release", step.Release, "note", step.Note)
+	s.mu.Lock()
+	switch step.Verb {
+	case deploy.StepBack:
+		if s.rollout != nil {
+			s.rollout.Phase, s.rollout.Reason = deploy.Backward, step.Note
+		}
+	case deploy.StepGone, deploy.StepFailed:
+		delete(s.procs, step.Instance)
+		delete(s.unready, step.Instance)
+		delete(s.notes, step.Instance)
+	case deploy.StepReady, deploy.StepShift:
+		delete(s.notes, step.Instance)
+	}
+	if step.Verb == deploy.StepShift {
+		s.problem = ""
+	}
+	s.mu.Unlock()
+	s.a.events.wake(step.Rollout)
+}
+
+// trouble is called with what could not be done and is tried again.
+func (s *service) trouble(err error) {
+	s.log.Warn("problem", "error", err)
+	s.mu.Lock()
+	s.problem = err.Error()
+	id := s.rolloutID()
+	s.mu.Unlock()
+	s.a.events.pass(control.Event{At: time.Now(), Rollout: id, Problem: err.Error()})
+}
+
+// progress notes how an instance is getting on.
+func (s *service) progress(i deploy.Instance, note string) {
+	s.mu.Lock()
+	s.notes[i.ID] = note
+	id := s.rolloutID()
+	s.mu.Unlock()
+	s.a.events.pass(control.Event{At: time.Now(), Rollout: id, Instance: i.ID, Progress: note})
+}
+
+func (s *service) rolloutID() int64 {
+	if s.rollout == nil {
+		return 0
+	}
+	return s.rollout.ID
+}
+
+// begin writes a new rollout and sets it going. change fills in what is to
+// become of the service, given what it is.
+func (s *service) begin(ctx context.Context, waitForIt bool, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
+	for {
+		b, settled, err := s.tryBegin(ctx, change)
+		var busy *journal.BusyError
+		if !errors.As(err, &busy) {
+			return b, err
+		}
+		if !waitForIt {
+			return b, &control.Error{Code: control.CodeBusy, Message: busy.Error(), Rollout: &busy.Rollout}
+		}
+		select {
+		case <-ctx.Done():
+			return b, context.Cause(ctx)
+		case <-settled:
+		}
+	}
+}
+
+func (s *service) tryBegin(ctx context.Context, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, <-chan struct{}, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rollout != nil {
+		return control.Begun{}, s.settled, &journal.BusyError{Rollout: *s.rollout}
+	}
+	r, err := change(s.current)
+	if errors.Is(err, errNothing) {
+		return control.Begun{Nothing: true}, s.settled, nil
+	}
+	if err != nil {
+		return control.Begun{}, s.settled, err
+	}
+	r.Service, r.Phase, r.Began = s.name, deploy.Forward, time.Now()
+	r.From, r.FromGen, r.Before = s.current.Release, s.current.Gen, s.current.Replicas
+	if _, err := s.a.record.Begin(ctx, &r); err != nil {
+		return control.Begun{}, s.settled, fmt.Errorf("nothing was changed: %w", err)
+	}
+	s.rollout = &r
+	s.jobs <- r
+	return control.Begun{Rollout: r}, s.settled, nil
+}
+
+// errNothing says that the service is already what it is asked to become.
+var errNothing = errors.New("nothing to do")

@@ -1,0 +1,192 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// sockets holds the listening sockets of all services, by the address as the
+// user wrote it. The proxy has copies; as long as one of the two lives, no
+// connection is refused.
+type sockets struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	files  map[string]*os.File
+	spares []*os.File // inherited ones that nobody has asked for yet
+}
+
+func newSockets(log *slog.Logger) *sockets {
+	return &sockets{log: log, files: map[string]*os.File{}}
+}
+
+// inherit takes the sockets that systemd, or the agent before this one, has
+// passed on (sd_listen_fds(3)).
+func (s *sockets) inherit() {
+	pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID"))
+	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
+		os.Unsetenv(name)
+	}
+	if pid != os.Getpid() {
+		return
+	}
+	for fd := 3; fd < 3+n; fd++ {
+		unix.CloseOnExec(fd)
+		s.spares = append(s.spares, os.NewFile(uintptr(fd), "inherited "+strconv.Itoa(fd)))
+	}
+}
+
+// adopt takes sockets that a proxy has given back; those that are here already
+// are closed.
+func (s *sockets) adopt(files map[string]*os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, f := range files {
+		if s.files[key] != nil {
+			f.Close()
+			continue
+		}
+		s.files[key] = f
+	}
+}
+
+// ensure opens the sockets of the given addresses that are not open yet, and
+// returns the new ones. When one cannot be opened, none is.
+func (s *sockets) ensure(keys []string) (map[string]*os.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := map[string]*os.File{}
+	for _, key := range keys {
+		if s.files[key] != nil || made[key] != nil {
+			continue
+		}
+		f, err := s.open(key)
+		if err != nil {
+			for _, f := range made {
+				f.Close()
+			}
+			return nil, err
+		}
+		made[key] = f
+	}
+	maps.Copy(s.files, made)
+	return made, nil
+}
+
+func (s *sockets) open(key string) (*os.File, error) {
+	for n, f := range s.spares {
+		if f != nil && bound(f, key) {
+			s.spares[n] = nil
+			return f, nil
+		}
+	}
+	l, err := net.Listen("tcp", key)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("listen on %s: the port is taken by another program; `ss -ltnp` tells by which", key)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listen on %s: not permitted; ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd (`segue install`)", key)
+	case err != nil:
+		return nil, fmt.Errorf("listen on %s: %w", key, err)
+	}
+	defer l.Close() // File is a copy of its own
+	return l.(*net.TCPListener).File()
+}
+
+// bound reports whether a socket listens where key says.
+func bound(f *os.File, key string) bool {
+	l, err := net.FileListener(f)
+	if err != nil {
+		return false
+	}
+	defer l.Close()
+	at, ok := l.Addr().(*net.TCPAddr)
+	want, err := net.ResolveTCPAddr("tcp", key)
+	return ok && err == nil && at.Port == want.Port && (at.IP.Equal(want.IP) || at.IP.IsUnspecified() && (want.IP == nil || want.IP.IsUnspecified()))
+}
+
+// release closes every socket that keep does not name, and returns their keys.
+func (s *sockets) release(keep map[string]bool) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var gone []string
+	for key, f := range s.files {
+		if !keep[key] {
+			f.Close()
+			delete(s.files, key)
+			gone = append(gone, key)
+		}
+	}
+	return gone
+}
+
+// all returns the open sockets; they stay ours.
+func (s *sockets) all() map[string]*os.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.files)
+}
+
+// forget closes our copies; what the proxy has stays open.
+func (s *sockets) forget() { s.release(nil) }
+
+// pick returns the open sockets of the given addresses; they stay ours.
+func (s *sockets) pick(keys []string) map[string]*os.File {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[string]*os.File{}
+	for _, key := range keys {
+		if f := s.files[key]; f != nil {
+			out[key] = f
+		}
+	}
+	return out
+}
+
+// passOn puts the sockets where the program finds them that this process is
+// about to exec itself into, and returns the environment that tells it so
+// (sd_listen_fds(3)). It overwrites descriptors: nothing but exec may follow.
+func (s *sockets) passOn() ([]string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var high []int // copies out of the way of where they are to be
+	for _, f := range s.files {
+		err := withFD(f, func(fd uintptr) error {
+			up, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 1024)
+			high = append(high, up)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("pass on the listening sockets: %w", err)
+		}
+	}
+	for n, fd := range high {
+		if err := unix.Dup3(fd, 3+n, 0); err != nil { // without CLOEXEC: it is to survive exec
+			return nil, fmt.Errorf("pass on the listening sockets: %w", err)
+		}
+	}
+	return []string{fmt.Sprint("LISTEN_PID=", os.Getpid()), fmt.Sprint("LISTEN_FDS=", len(high))}, nil
+}
+
+// withFD calls fn with a file's descriptor and leaves its mode alone: Fd would
+// make it blocking, and with it the proxy's copy.
+func withFD(f *os.File, fn func(fd uintptr) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := c.Control(func(fd uintptr) { err = fn(fd) }); cerr != nil {
+		return cerr
+	}
+	return err
+}

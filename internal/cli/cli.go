@@ -1,0 +1,158 @@
+// Package cli is the segue command: a file for each of its commands. They read
+// segue.yaml and ask the agent; what they know of deploying is how to show it.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/seguehq/segue/internal/config"
+	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// Exit codes, as `segue help exit-codes` tells them. They do not change.
+const (
+	exitDone       = 0
+	exitFailed     = 1
+	exitUsage      = 2
+	exitRolledBack = 3
+	exitLost       = 4
+)
+
+// env is what a command runs with.
+type env struct {
+	context.Context
+	in       io.Reader
+	out, err io.Writer
+	flags    *globals
+	app      *kong.Kong
+}
+
+// globals are the flags that every command takes.
+type globals struct {
+	File  string `short:"f" default:"segue.yaml" type:"path" help:"The file that describes the services."`
+	State string `env:"SEGUE_STATE" type:"path" placeholder:"DIR" help:"The agent's state folder. Default: .segue beside segue.yaml if there is one, else /var/lib/segue (root) or ~/.local/state/segue."`
+	JSON  bool   `name:"json" help:"Print facts as JSON."`
+}
+
+type commands struct {
+	globals `kong:"embed"`
+
+	Up       upCmd       `cmd:"" help:"Run the agent here in the foreground and deploy what segue.yaml says. Ctrl-C stops everything."`
+	Deploy   deployCmd   `cmd:"" help:"Make the running services what segue.yaml says, without losing a request."`
+	Rollback rollbackCmd `cmd:"" help:"Go back to an earlier release, or undo the rollout that is under way."`
+	Scale    scaleCmd    `cmd:"" help:"Change how many instances of a service run."`
+	Restart  restartCmd  `cmd:"" help:"Replace all instances of a service by new ones of the same release."`
+	Down     downCmd     `cmd:"" help:"Drain and stop services."`
+
+	Status   statusCmd   `cmd:"" help:"Show services, instances and what is under way."`
+	Releases releasesCmd `cmd:"" help:"List the releases that are kept."`
+	History  historyCmd  `cmd:"" help:"List rollouts: who, when, why, and how each ended."`
+	Logs     logsCmd     `cmd:"" help:"Show what instances have written."`
+
+	Drill    drillCmd    `cmd:"" help:"Send real traffic, alone or around a command, and explain every lost request."`
+	Plan     planCmd     `cmd:"" help:"Show what a deploy would do, step by step, without doing it."`
+	Validate validateCmd `cmd:"" help:"Check segue.yaml."`
+	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of segue.yaml, for editors."`
+
+	Agent      agentCmd      `cmd:"" help:"Run the agent as a service."`
+	Install    installCmd    `cmd:"" help:"Write systemd units for the agent."`
+	Upgrade    upgradeCmd    `cmd:"" help:"Replace the running agent and proxy by the binary on disk, without a gap."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for bash, zsh or fish."`
+	Help       helpCmd       `cmd:"" help:"Explain a command or a topic (exit-codes)."`
+
+	Proxy proxyCmd `cmd:"" hidden:"" help:"Run the proxy. The agent does this."`
+}
+
+// Main runs segue with its arguments and returns the exit code.
+func Main(args []string, in io.Reader, out, errw io.Writer) int {
+	var c commands
+	code := -1
+	app, err := kong.New(&c, kong.Name("segue"), kong.Writers(out, errw), kong.UsageOnError(),
+		kong.Description("segue replaces running software without losing a request, and proves it."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Vars{"report": filepath.Join(os.TempDir(), "segue-drill.html")}, kong.Exit(func(n int) { code = n }))
+	if err != nil {
+		fmt.Fprintln(errw, "segue:", err)
+		return exitFailed
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	k, err := app.Parse(args)
+	if code >= 0 {
+		return code // --help has been printed
+	}
+	if err != nil {
+		fmt.Fprintf(errw, "segue: %v\nmend: `segue --help` lists the commands, `segue COMMAND --help` their flags\n", err)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err = k.Run(&env{ctx, in, out, errw, &c.globals, app})
+	return report(errw, err)
+}
+
+// An exitError ends the command with a code of its own. An empty message was
+// told already.
+type exitError struct {
+	code    int
+	message string
+}
+
+func (e *exitError) Error() string { return e.message }
+
+// report prints an error and returns the exit code for it.
+func report(w io.Writer, err error) int {
+	var exit *exitError
+	var bad config.Errors
+	var refused *control.Error
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &exit):
+		if exit.message != "" {
+			fmt.Fprintln(w, "segue:", exit.message)
+		}
+		return exit.code
+	case errors.As(err, &bad):
+		fmt.Fprintln(w, bad.Show())
+		return exitUsage
+	case errors.As(err, &refused) && refused.Code == control.CodeInvalid:
+		fmt.Fprintln(w, "segue:", err)
+		return exitUsage
+	default:
+		fmt.Fprintln(w, "segue:", err)
+		return exitFailed
+	}
+}
+
+// print writes v as JSON with --json, and otherwise what text writes.
+func (e *env) print(v any, text func(w io.Writer)) error {
+	if !e.flags.JSON {
+		text(e.out)
+		return nil
+	}
+	enc := json.NewEncoder(e.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// ended turns how a rollout ended into how the command does.
+func ended(phase deploy.Phase) error {
+	if phase == deploy.RolledBack {
+		return &exitError{code: exitRolledBack}
+	}
+	return nil
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/seguehq/segue/internal/config"
+	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/engine/process"
+)
+
+type deployCmd struct {
+	deployFlags `kong:"embed"`
+}
+
+// deployFlags are those of `deploy` and `up`.
+type deployFlags struct {
+	Services []string `arg:"" optional:"" name:"service" help:"Only these services of the file."`
+	Why      string   `help:"Why, for the history." placeholder:"TEXT"`
+	Force    bool     `help:"Replace the instances even when nothing has changed."`
+	Wait     bool     `help:"Wait for a rollout that is under way instead of being refused."`
+	NoBuild  bool     `help:"Do not run release.build; take the files as they are."`
+}
+
+func (c *deployCmd) Help() string {
+	return `Examples:
+  segue deploy
+  segue deploy api --why "faster search"
+  segue drill http://localhost:8080 -- segue deploy
+
+The release is built here, by release.build, and its files are sent to the agent, which
+replaces the instances one after another. If the new release does not get ready, crashes or
+hangs, the old one is put back and the exit code is 3.`
+}
+
+func (c *deployCmd) Run(e *env) error {
+	f, err := e.load()
+	if err != nil {
+		return err
+	}
+	return e.deploy(e.agent(), f, c.deployFlags)
+}
+
+// deploy deploys the services of a file, one after another.
+func (e *env) deploy(agent *control.Client, f *config.File, c deployFlags) error {
+	services, err := chosen(f, c.Services)
+	if err != nil {
+		return err
+	}
+	if err := agent.Settings(e, control.Settings{Metrics: f.Metrics, AccessLog: f.AccessLog}); err != nil {
+		return err
+	}
+	for _, s := range services {
+		if err := e.deployOne(agent, s, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func chosen(f *config.File, names []string) ([]config.Service, error) {
+	if len(names) == 0 {
+		return f.Services, nil
+	}
+	var out []config.Service
+	for _, name := range names {
+		n := slices.IndexFunc(f.Services, func(s config.Service) bool { return s.Name == name })
+		if n < 0 {
+			return nil, &exitError{exitUsage, fmt.Sprintf("the file has no service %q", name)}
+		}
+		out = append(out, f.Services[n])
+	}
+	return out, nil
+}
+
+func (e *env) deployOne(agent *control.Client, s config.Service, c deployFlags) error {
+	tree, err := e.release(agent, s, c.NoBuild)
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+	b, err := agent.Deploy(e, control.DeployRequest{Spec: s.Service, Env: s.Env, Tree: tree, Who: who(), Why: c.Why, Force: c.Force, Wait: c.Wait})
+	if err != nil {
+		return err
+	}
+	return e.follow(agent, s.Name, b)
+}
+
+// release builds a service's files and sees that the agent has them.
+func (e *env) release(agent *control.Client, s config.Service, noBuild bool) (tree string, err error) {
+	if s.Build != "" && !noBuild {
+		e.say("%s: build: %s", s.Name, s.Build)
+		began := time.Now()
+		if err := process.Build(e, s.Dir, s.Build, e.err); err != nil {
+			return "", fmt.Errorf("%w; nothing was changed", err)
+		}
+		e.say("%s: built in %s", s.Name, time.Since(began).Round(100*time.Millisecond))
+	}
+	m, err := process.Digest(e, s.Dir, s.Files)
+	if err != nil {
+		return "", err
+	}
+	if has, err := agent.HasTree(e, m.Digest); err != nil || has {
+		return m.Digest, err
+	}
+	return e.send(agent, s)
+}
+
+// send sends a release's files to the agent.
+func (e *env) send(agent *control.Client, s config.Service) (string, error) {
+	r, w := io.Pipe()
+	packed := make(chan error, 1)
+	var made process.Manifest
+	go func() {
+		m, err := process.Pack(e, w, s.Dir, s.Files)
+		made = m
+		_ = w.CloseWithError(err) // never fails
+		packed <- err
+	}()
+	tree, err := agent.PutTree(e, r)
+	_ = r.CloseWithError(context.Canceled) // never fails; ends Pack if the agent has refused
+	if perr := <-packed; perr != nil && err == nil {
+		err = perr
+	}
+	if err != nil {
+		return "", err
+	}
+	if tree != made.Digest {
+		return "", fmt.Errorf("the agent has got other files than were sent (%.12s, %.12s); try again", tree, made.Digest)
+	}
+	e.say("%s: %d files, %s", s.Name, made.Files, size(made.Bytes))
+	return tree, nil
+}
+
+// say tells how things go; with --json only the end is told.
+func (e *env) say(format string, args ...any) {
+	if !e.flags.JSON {
+		fmt.Fprintf(e.out, format+"\n", args...)
+	}
+}
+
+func size(n int64) string {
+	switch {
+	case n < 10<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 10<<20:
+		return fmt.Sprintf("%d KiB", n>>10)
+	default:
+		return fmt.Sprintf("%d MiB", n>>20)
+	}
+}
+
+// tty reports whether w is a terminal that can be drawn on.
+func tty(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && isTerminal(f) && os.Getenv("TERM") != "dumb"
+}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
+)
+
+// patience is how long a command waits for an agent that has gone to be back.
+const patience = 30 * time.Second
+
+// outcome is what --json prints of a rollout.
+type outcome struct {
+	deploy.Rollout
+	Nothing bool `json:"nothing,omitempty"`
+}
+
+// follow shows a rollout until its end. An agent that goes meanwhile and comes
+// back is followed on: the rollout does not end with it.
+func (e *env) follow(agent *control.Client, service string, b control.Begun) error {
+	if b.Nothing {
+		return e.print(outcome{Nothing: true}, func(w out) { fmt.Fprintf(w, "%s: nothing to do, all is as asked\n", service) })
+	}
+	view := e.newView(b.Rollout)
+	end, err := e.watch(agent, b.Rollout.ID, view)
+	view.close()
+	if errors.Is(err, context.Canceled) {
+		return &exitError{exitFailed, fmt.Sprintf("no longer watching; rollout %d goes on. `segue status --watch` shows it, `segue rollback %s` undoes it", b.Rollout.ID, service)}
+	}
+	if err != nil {
+		return err
+	}
+	b.Rollout.Phase, b.Rollout.Reason, b.Rollout.Ended = end.End, end.Reason, end.At
+	if err := e.print(outcome{Rollout: b.Rollout}, func(w out) { tellEnd(w, b.Rollout) }); err != nil {
+		return err
+	}
+	if b.Joined {
+		return nil // it was to be undone
+	}
+	return ended(end.End)
+}
+
+func tellEnd(w out, r deploy.Rollout) {
+	took := r.Ended.Sub(r.Began).Round(100 * time.Millisecond)
+	if r.Phase == deploy.RolledBack {
+		back := fmt.Sprintf("release %d is back", r.From)
+		if r.From == 0 {
+			back = "nothing of it is left running"
+		}
+		fmt.Fprintf(w, "%s: rolled back after %s; %s\nreason: %s\n", r.Service, took, back, r.Reason)
+		return
+	}
+	switch r.Kind {
+	case deploy.KindDown:
+		fmt.Fprintf(w, "%s: down after %s\n", r.Service, took)
+	case deploy.KindScale:
+		fmt.Fprintf(w, "%s: %d instances of release %d after %s\n", r.Service, r.Replicas, r.To, took)
+	default:
+		fmt.Fprintf(w, "%s: release %d serves with %d instances after %s\n", r.Service, r.To, r.Replicas, took)
+	}
+}
+
+// watch passes a rollout's events to the view and returns the last one.
+func (e *env) watch(agent *control.Client, id int64, view *view) (end control.Event, err error) {
+	var since int64
+	var gone time.Time
+	for {
+		err = agent.Watch(e, id, since, func(ev control.Event) error {
+			gone = time.Time{}
+			since = max(since, ev.Seq)
+			if ev.End != "" {
+				end = ev
+			}
+			view.show(ev)
+			return nil
+		})
+		if err == nil || e.Err() != nil || !isAway(err) {
+			return end, errors.Join(err, e.Err())
+		}
+		if gone.IsZero() {
+			gone = time.Now()
+			view.note("the agent has gone; the rollout goes on when it is back")
+		}
+		if time.Since(gone) > patience {
+			return end, &exitError{exitFailed, fmt.Sprintf("the agent has not come back in %s; start it, and rollout %d goes on (`segue status`)", patience, id)}
+		}
+		if err := pause(e, 100*time.Millisecond); err != nil {
+			return end, err
+		}
+	}
+}
+
+// isAway reports whether an error means that there is no agent at the moment.
+func isAway(err error) bool {
+	var said *control.Error
+	return !errors.As(err, &said) || said.Code == control.CodeFailed
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

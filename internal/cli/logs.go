@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/seguehq/segue/internal/control"
+)
+
+type logsCmd struct {
+	Service  string `arg:"" optional:"" help:"Only this service."`
+	Instance string `short:"i" help:"Only this instance, which may have ended."`
+	Lines    int    `short:"n" default:"50" help:"How many lines of each instance."`
+	Follow   bool   `short:"F" aliases:"follow" help:"Go on with what is written from now on, by new instances too."`
+}
+
+func (c *logsCmd) Help() string {
+	return `Examples:
+  segue logs -n 200
+  segue logs --follow api
+  segue logs -i api-7.2
+
+Agent and proxy write their own logs beside those of the instances, in the state folder's logs.`
+}
+
+func (c *logsCmd) Run(e *env) error {
+	err := e.agent().Logs(e, control.LogsRequest{Service: c.Service, Instance: c.Instance, Lines: c.Lines, Follow: c.Follow}, func(l control.LogLine) error {
+		if e.flags.JSON {
+			return json.NewEncoder(e.out).Encode(l)
+		}
+		_, err := fmt.Fprintf(e.out, "%-16s %s\n", l.Instance, l.Line)
+		return err
+	})
+	if e.Err() != nil {
+		return nil // Ctrl-C is how following ends
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
+	"github.com/seguehq/segue/internal/engine/process"
+)
+
+type planCmd struct {
+	Services []string `arg:"" optional:"" name:"service" help:"Only these services of the file."`
+	Force    bool     `help:"Plan for deploy --force."`
+}
+
+func (c *planCmd) Help() string {
+	return `The steps are those of the very code that a deploy runs, with instances of paper. Nothing is
+built: the files are taken as they are now.`
+}
+
+func (c *planCmd) Run(e *env) error {
+	f, err := e.load()
+	if err != nil {
+		return err
+	}
+	services, err := chosen(f, c.Services)
+	if err != nil {
+		return err
+	}
+	plans := []control.Plan{}
+	for _, s := range services {
+		m, err := process.Digest(e, s.Dir, s.Files)
+		if err != nil {
+			return err
+		}
+		p, err := e.agent().Plan(e, control.DeployRequest{Spec: s.Service, Env: s.Env, Tree: m.Digest, Force: c.Force})
+		if err != nil {
+			return err
+		}
+		plans = append(plans, p)
+	}
+	return e.print(plans, func(w out) {
+		for n, p := range plans {
+			writePlan(w, p, services[n].Service)
+		}
+	})
+}
+
+func writePlan(w out, p control.Plan, s deploy.Service) {
+	switch {
+	case p.Nothing:
+		fmt.Fprintf(w, "%s: nothing to do, release %d serves as the file says\n", p.Service, p.From)
+		return
+	case p.From == p.To:
+		fmt.Fprintf(w, "%s: release %d stays, with %d instances\n", p.Service, p.To, s.Replicas)
+	case p.From == 0:
+		fmt.Fprintf(w, "%s: release %d is new, with %d instances\n", p.Service, p.To, s.Replicas)
+	default:
+		fmt.Fprintf(w, "%s: release %d takes the place of release %d, with %d instances\n", p.Service, p.To, p.From, s.Replicas)
+	}
+	if s.Build != "" {
+		fmt.Fprintf(w, "  build first: %s (the plan takes the files as they are now)\n", s.Build)
+	}
+	if p.Kept {
+		fmt.Fprintf(w, "  release %d is kept from before and is used again\n", p.To)
+	}
+	if len(p.Changes) > 0 {
+		fmt.Fprintf(w, "  settings that change: %s\n", strings.Join(p.Changes, ", "))
+	}
+	fmt.Fprintf(w, "  surge %d, unavailable %d; drain up to %s, stop up to %s\n", s.Strategy.Surge, s.Strategy.Unavailable, s.Drain.Timeout, s.Stop.Timeout)
+	for n, step := range p.Steps {
+		fmt.Fprintf(w, "  %3d  %-17s %s\n", n+1, planWords[step.Verb], step.Instance+endNote(step))
+	}
+}
+
+var planWords = map[deploy.Verb]string{
+	deploy.StepStart: "start", deploy.StepReady: "wait until ready", deploy.StepShift: "send requests to", deploy.StepDrain: "drain",
+	deploy.StepStop: "stop", deploy.StepGone: "gone", deploy.StepEnd: "end",
+}
+
+func endNote(s deploy.Step) string {
+	if s.Verb == deploy.StepEnd {
+		return s.Note
+	}
+	return ""
+}

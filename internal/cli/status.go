@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/seguehq/segue/internal/control"
+)
+
+type statusCmd struct {
+	Watch bool `short:"w" help:"Show it again each second until Ctrl-C."`
+}
+
+func (c *statusCmd) Run(e *env) error {
+	if !c.Watch {
+		st, err := e.agent().Status(e)
+		if err != nil {
+			return err
+		}
+		return e.print(st, func(w out) { writeStatus(w, st, time.Now()) })
+	}
+	for {
+		if err := c.once(e); err != nil {
+			return err
+		}
+		if pause(e, time.Second) != nil {
+			return nil
+		}
+	}
+}
+
+// once shows the status in place of the one before, in a single write so that
+// nothing flickers. An agent that is away may be back the next second.
+func (c *statusCmd) once(e *env) error {
+	var b bytes.Buffer
+	if _, ok := tty(e.out); ok && !e.flags.JSON {
+		b.WriteString("\x1b[H\x1b[J")
+	}
+	st, err := e.agent().Status(e)
+	if err != nil {
+		if e.Err() != nil {
+			return nil
+		}
+		fmt.Fprintln(&b, err)
+	} else if err := (&env{Context: e, out: &b, flags: e.flags}).print(st, func(w out) { writeStatus(w, st, time.Now()) }); err != nil {
+		return err
+	}
+	_, err = e.out.Write(b.Bytes())
+	return err
+}
+
+func writeStatus(w out, st control.Status, now time.Time) {
+	fmt.Fprintf(w, "agent %d, segue %s, up %s", st.Agent.PID, st.Agent.Version, ago(now.Sub(st.Agent.Began)))
+	if st.Proxy.PID != 0 {
+		fmt.Fprintf(w, "; proxy %d, %d connections", st.Proxy.PID, st.Proxy.Connections)
+	}
+	fmt.Fprintln(w)
+	if st.Proxy.Problem != "" {
+		fmt.Fprintln(w, "proxy:", st.Proxy.Problem)
+	}
+	if len(st.Services) == 0 {
+		fmt.Fprintln(w, "no services; `segue deploy` brings one up")
+	}
+	for _, s := range st.Services {
+		writeService(w, s, now)
+	}
+}
+
+func writeService(w out, s control.ServiceStatus, now time.Time) {
+	fmt.Fprintf(w, "\n%s  release %d, %d wanted", s.Name, s.Release, s.Replicas)
+	if len(s.Listen) > 0 {
+		fmt.Fprintf(w, ", on %s", strings.Join(s.Listen, " "))
+	}
+	if s.Held > 0 {
+		fmt.Fprintf(w, ", %d requests waiting", s.Held)
+	}
+	fmt.Fprintln(w)
+	if r := s.Rollout; r != nil {
+		fmt.Fprintf(w, "  rollout %d, %s, to release %d, begun %s ago by %s\n", r.ID, r.Phase, r.To, ago(now.Sub(r.Began)), r.Who)
+	}
+	if s.Problem != "" {
+		fmt.Fprintf(w, "  problem: %s\n", s.Problem)
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "  INSTANCE\tRELEASE\tSTATE\tPORT\tPID\tIN FLIGHT\tREQUESTS\tUP\t")
+	for _, i := range s.Instances {
+		state := string(i.State)
+		if i.State == "serving" && !i.Ready {
+			state = "not ready"
+		}
+		fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Release, state, orDash(i.Port), orDash(i.PID),
+			i.InFlight, i.Requests, ago(now.Sub(i.Started)), firstLine(i.Progress))
+	}
+	_ = t.Flush() // w's error, if any, shows at the next write
+}
+
+func orDash(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprint(n)
+}
+
+// ago is a duration as people say it: 12s, 5m12s, 3h5m, 4d2h.
+func ago(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1fs", d.Seconds())
+	case d < time.Hour:
+		return d.Round(time.Second).String()
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
