@@ -41,6 +41,8 @@ var helpers = map[string]func([]string){
 	"facts":  helperFacts,
 	"apart":  helperApart,
 	"burn":   helperBurn,
+	"lines":  helperLines,
+	"rotate": helperRotate,
 	"eat":    helperEat,
 }
 
