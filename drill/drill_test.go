@@ -281,4 +281,3 @@ func TestJSONRoundTrip(t *testing.T) {
 		t.Error("a result is not the same when read back")
 	}
 }
-

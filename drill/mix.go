@@ -27,8 +27,8 @@ const (
 // modes in the order in which they are told.
 var modes = [...]Mode{Fresh, KeptAlive, HTTP2}
 
-// words for people.
-func (m Mode) words() string {
+// Words is the mode in words: "on fresh connections".
+func (m Mode) Words() string {
 	switch m {
 	case Fresh:
 		return "on fresh connections"

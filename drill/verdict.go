@@ -51,7 +51,7 @@ func (r *Result) detail() string {
 	parts := []string{}
 	for _, m := range modes {
 		if s := r.ByMode[m]; s.Sent > 0 {
-			parts = append(parts, count(s.Sent)+" "+m.words())
+			parts = append(parts, count(s.Sent)+" "+m.Words())
 		}
 	}
 	return fmt.Sprintf("%s/s for %s; %s", number(r.Plan.Rate), seconds(r.Sending), strings.Join(parts, ", "))
