@@ -168,6 +168,9 @@ func (s *service) WaitReady(ctx context.Context, i deploy.Instance) error {
 	spec := s.spec(i.Release)
 	err := probe.WaitReady(ctx, spec.Probes, s.target(i), spec.Strategy.MinReady, func(kind string, tried, of int, last error) {
 		note := fmt.Sprintf("%s %d/%d", kind, tried, of)
+		if of == 0 {
+			note = kind
+		}
 		if last != nil {
 			note += ": " + last.Error()
 		}

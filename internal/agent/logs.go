@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,40 +12,34 @@ import (
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
 	"github.com/seguehq/segue/internal/engine/process"
 )
 
-// rotateEvery is how often the logs' sizes are looked at.
-const rotateEvery = 5 * time.Second
-
-// rotateLogs keeps the logs of living instances within their bounds, and
-// removes those of instances whose release is no longer kept.
+// rotateLogs keeps the logs of living instances within their bounds.
 func (a *Agent) rotateLogs(ctx context.Context) {
-	for wait(ctx, rotateEvery) == nil {
+	r := process.Rotator{Every: 5 * time.Second, Warn: func(path string, err error) {
+		a.log.Warn("rotate a log", "path", path, "error", err)
+	}}
+	r.Run(ctx, func() map[string]deploy.Logs {
+		all := map[string]deploy.Logs{}
 		for _, s := range a.all() {
 			for _, i := range s.fleet.List() {
-				l := s.spec(i.Release).Logs
-				r := process.Rotator{MaxSize: l.MaxSize, Keep: l.Keep}
-				if err := r.Rotate(s.logFile(i.ID)); err != nil {
-					s.log.Warn("rotate a log", "instance", i.ID, "error", err)
-				}
+				all[s.logFile(i.ID)] = s.spec(i.Release).Logs
 			}
 		}
-	}
+		return all
+	})
 }
 
 // dropLogs removes the logs of a release's instances.
 func (s *service) dropLogs(release int) error {
-	names, err := filepath.Glob(s.logFile(fmt.Sprintf("%s-%d.*", s.name, release)))
+	names, err := filepath.Glob(filepath.Join(s.a.o.State, "logs", s.name, fmt.Sprintf("%s-%d.*.log", s.name, release)))
 	if err != nil {
 		return err
 	}
-	more, err := filepath.Glob(s.logFile(fmt.Sprintf("%s-%d.*", s.name, release)) + ".*")
-	if err != nil {
-		return err
-	}
-	for _, name := range append(names, more...) {
-		if err := os.Remove(name); err != nil {
+	for _, name := range names {
+		if err := process.RemoveLog(name); err != nil {
 			return err
 		}
 	}
@@ -57,6 +52,9 @@ func (a *Agent) Logs(ctx context.Context, q control.LogsRequest, line func(contr
 	if len(files) == 0 {
 		return control.Errorf(control.CodeNone, "no instance %s to show logs of; `segue status` lists them", strings.TrimSpace(q.Service+" "+q.Instance))
 	}
+	if q.Follow {
+		return a.follow(ctx, q, line)
+	}
 	for _, id := range files {
 		tail, err := process.Tail(a.logFileOf(id), q.Lines)
 		if err != nil {
@@ -68,29 +66,26 @@ func (a *Agent) Logs(ctx context.Context, q control.LogsRequest, line func(contr
 			}
 		}
 	}
-	if !q.Follow {
-		return nil
-	}
-	return a.follow(ctx, q, line)
+	return nil
 }
 
-// follow tells every new line of the instances asked for, those that come
-// later among them.
+// follow tells the last lines of the instances asked for and every new one,
+// also of instances that come later.
 func (a *Agent) follow(ctx context.Context, q control.LogsRequest, line func(control.LogLine) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer context.AfterFunc(a.living, func() { cancel(nil) })()
 	var one sync.Mutex
 	var readers sync.WaitGroup
-	defer readers.Wait()
 	known := map[string]bool{}
-	for ctx.Err() == nil && a.living.Err() == nil {
+	for lines := q.Lines; ctx.Err() == nil; lines = math.MaxInt32 { // of a later one, all
 		for _, id := range a.logFiles(q) {
 			if known[id] {
 				continue
 			}
 			known[id] = true
 			readers.Go(func() {
-				err := process.Follow(ctx, a.logFileOf(id), func(l []byte) error {
+				err := process.Follow(ctx, a.logFileOf(id), lines, func(l []byte) error {
 					one.Lock()
 					defer one.Unlock()
 					return line(control.LogLine{Instance: id, Line: string(l)})
@@ -102,7 +97,7 @@ func (a *Agent) follow(ctx context.Context, q control.LogsRequest, line func(con
 		}
 		_ = wait(ctx, time.Second) // new instances are looked for each second
 	}
-	cancel(nil)
+	readers.Wait()
 	return nil
 }
 

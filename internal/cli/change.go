@@ -95,6 +95,7 @@ type downCmd struct {
 	changeFlags `kong:"embed"`
 	Service     string `arg:"" optional:"" help:"The service, if there are several."`
 	All         bool   `help:"All services of the agent."`
+	Agent       bool   `help:"With --all: end the agent and the proxy, too."`
 }
 
 func (c *downCmd) Run(e *env) error {
@@ -106,9 +107,15 @@ func (c *downCmd) Run(e *env) error {
 		return err
 	}
 	for _, s := range st.Services {
+		if s.Release == 0 {
+			continue
+		}
 		if err := e.change(s.Name, c.changeFlags, control.Request{}, (*control.Client).Down); err != nil {
 			return err
 		}
+	}
+	if c.Agent {
+		return e.agent().Quit(e, true)
 	}
 	return nil
 }

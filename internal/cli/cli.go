@@ -40,7 +40,7 @@ type env struct {
 
 // globals are the flags that every command takes.
 type globals struct {
-	File  string `short:"f" default:"segue.yaml" type:"path" help:"The file that describes the services."`
+	File  string `short:"c" default:"segue.yaml" type:"path" help:"The file that describes the services."`
 	State string `env:"SEGUE_STATE" type:"path" placeholder:"DIR" help:"The agent's state folder. Default: .segue beside segue.yaml if there is one, else /var/lib/segue (root) or ~/.local/state/segue."`
 	JSON  bool   `name:"json" help:"Print facts as JSON."`
 }

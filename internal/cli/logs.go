@@ -11,7 +11,7 @@ type logsCmd struct {
 	Service  string `arg:"" optional:"" help:"Only this service."`
 	Instance string `short:"i" help:"Only this instance, which may have ended."`
 	Lines    int    `short:"n" default:"50" help:"How many lines of each instance."`
-	Follow   bool   `short:"F" aliases:"follow" help:"Go on with what is written from now on, by new instances too."`
+	Follow   bool   `short:"f" help:"Go on with what is written from now on, by new instances too."`
 }
 
 func (c *logsCmd) Help() string {

@@ -1,0 +1,46 @@
+# Everything is built and tested by these. They need Go, make and git; what
+# else the tests want is installed by scripts/need.
+BIN := bin/segue
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+
+.PHONY: build demo test lint unit e2e fuzz bench soak clean
+
+build:
+	go build -trimpath -ldflags "-s -w -X github.com/seguehq/segue/internal/cli.release=$(VERSION)" -o $(BIN) ./cmd/segue
+
+# Three instances, real traffic, a good deploy and a bad one, in two minutes.
+demo: build
+	@examples/demo.sh
+
+test: lint unit e2e
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go mod verify
+	go mod tidy -diff
+	go vet ./...
+	go tool staticcheck ./...
+	go tool nilness ./...
+
+unit:
+	go test -race $$(go list ./... | grep -v /test/)
+
+# Whole processes: agent, proxy and services, under a drill. One package after
+# another, since each wants the machine's few cores for its traffic.
+e2e:
+	@scripts/need curl python3 node java
+	go test -p 1 -timeout 20m ./test/...
+
+# Each fuzz target for a little while; `go test` alone runs their seeds.
+fuzz:
+	@scripts/fuzz 30s
+
+bench:
+	@scripts/need nginx haproxy caddy wrk
+	go test -count=1 -timeout 60m -v -tags bench ./bench/...
+
+soak:
+	SEGUE_SOAK=1 go test -count=1 -timeout 120m -v ./test/...
+
+clean:
+	rm -rf bin

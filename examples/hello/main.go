@@ -1,0 +1,71 @@
+// Command hello is a small service that does what Segue asks of every service:
+// it listens on $PORT, tells at /health whether it is ready, and on SIGTERM
+// finishes what it has begun. It knows nothing of Segue.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	greeting := os.Getenv("GREETING")
+	if greeting == "" {
+		greeting = "hello"
+	}
+	boot, err := time.ParseDuration(os.Getenv("BOOT")) // pretend to load something
+	if err != nil {
+		boot = 0
+	}
+	began := time.Now()
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) {
+		if time.Since(began) < boot || os.Getenv("BROKEN") != "" {
+			http.Error(w, "still starting", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s from release %s\n", greeting, os.Getenv("SEGUE_RELEASE"))
+	})
+	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(w, r.Body); err != nil {
+			log.Print(err)
+		}
+	})
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		d, err := time.ParseDuration(r.FormValue("for"))
+		if err != nil {
+			d = time.Second
+		}
+		time.Sleep(d)
+		fmt.Fprintf(w, "%s, slowly\n", greeting)
+	})
+
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	over := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		over <- server.Shutdown(context.Background())
+	}()
+	log.Printf("listening on %s", server.Addr)
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		log.Fatal(err)
+	}
+	if err := <-over; err != nil {
+		log.Fatal(err)
+	}
+	log.Print("finished")
+}

@@ -1,0 +1,106 @@
+// Command service is the program that the tests deploy. What it does wrong,
+// it does because its environment says so.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	log.SetFlags(log.Lmicroseconds)
+	log.Printf("release %s, instance %s, pid %d", os.Getenv("SEGUE_RELEASE"), os.Getenv("SEGUE_INSTANCE"), os.Getpid())
+	if os.Getenv("EXIT") != "" {
+		log.Fatal("told to exit at once")
+	}
+	if d := duration("CRASH_AFTER"); d > 0 {
+		time.AfterFunc(d, func() { log.Fatal("told to crash") })
+	}
+	boot := time.Now().Add(duration("BOOT"))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if os.Getenv("PORT") == "" { // a worker
+		work(ctx)
+		return
+	}
+	serve(ctx, boot)
+}
+
+func duration(name string) time.Duration {
+	d, err := time.ParseDuration(os.Getenv(name))
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
+func serve(ctx context.Context, boot time.Time) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		if time.Now().Before(boot) || os.Getenv("BROKEN") != "" {
+			http.Error(w, "still starting", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		time.Sleep(duration("WORK"))
+		fmt.Fprintf(w, "release %s\n", os.Getenv("SEGUE_RELEASE"))
+	})
+	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, os.Getenv(r.FormValue("name"))) })
+	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, os.Getpid()) })
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		d, err := time.ParseDuration(r.FormValue("for"))
+		if err != nil {
+			d = time.Second
+		}
+		time.Sleep(d)
+		fmt.Fprintf(w, "release %s, slowly\n", os.Getenv("SEGUE_RELEASE"))
+	})
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.Copy(w, r.Body); err != nil {
+			log.Print(err)
+		}
+	})
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	over := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		over <- server.Shutdown(context.Background())
+	}()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		log.Fatal(err)
+	}
+	if err := <-over; err != nil {
+		log.Fatal(err)
+	}
+	log.Print("finished")
+}
+
+// work appends a line to the file RECORD when it begins and when it ends, so
+// that a test sees which copies ran side by side.
+func work(ctx context.Context) {
+	record("begin")
+	<-ctx.Done()
+	time.Sleep(duration("WORK"))
+	record("end")
+}
+
+func record(what string) {
+	f, err := os.OpenFile(os.Getenv("RECORD"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintf(f, "%s %s\n", what, os.Getenv("SEGUE_INSTANCE")); err != nil {
+		log.Fatal(err)
+	}
+}
