@@ -136,7 +136,7 @@ func TestKeptAliveRace(t *testing.T) {
 			var l ledger
 			p := few(scripted(t, &l, once(end)), onlyKept)
 			p.Connections = 4
-			r := run(t, p)
+			r := oneByOne(t, p, fewRequests, nil)
 			// Four connections have answered once when the drill ends.
 			lost := int64(fewRequests-4) / 2
 			want(t, r, class, lost, fewRequests-lost)
@@ -150,16 +150,23 @@ func TestKeptAliveRace(t *testing.T) {
 	}
 }
 
-// closesIdle closes each connection after its answer, without a word.
-func closesIdle(c *net.TCPConn, r *http.Request, nth int) bool {
-	say(right)(c, r, nth)
-	return false
+// closesIdle closes each connection after its answer, without a word, and then
+// tells closed.
+func closesIdle(closed chan<- struct{}) reply {
+	return func(c *net.TCPConn, r *http.Request, nth int) bool {
+		say(right)(c, r, nth)
+		c.Close()
+		closed <- struct{}{}
+		return false
+	}
 }
 
 func TestPeekAvoidsClosedConnections(t *testing.T) {
 	var l ledger
-	p := few(scripted(t, &l, closesIdle), onlyKept)
-	r := run(t, p)
+	closed := make(chan struct{}, fewRequests)
+	p := few(scripted(t, &l, closesIdle(closed)), onlyKept)
+	p.Connections = 4
+	r := oneByOne(t, p, fewRequests, func() { <-closed })
 	want(t, r, "", 0, fewRequests)
 	l.agrees(t, r, fewRequests)
 	if r.Connections.Opened != fewRequests || r.Connections.ClosedIdle == 0 {
@@ -171,9 +178,15 @@ func TestPeekAvoidsClosedConnections(t *testing.T) {
 // a server, and the server never sees those.
 func TestSkipPeek(t *testing.T) {
 	var l ledger
-	p := few(scripted(t, &l, closesIdle), onlyKept)
+	closed := make(chan struct{}, fewRequests)
+	p := few(scripted(t, &l, closesIdle(closed)), onlyKept)
 	p.Connections, p.SkipPeek = 1, true
-	r := run(t, p)
+	n := 0
+	r := oneByOne(t, p, fewRequests, func() {
+		if n++; n%2 == 1 { // after each that was answered
+			<-closed
+		}
+	})
 	want(t, r, EOFReused, fewRequests/2, fewRequests/2)
 	l.agrees(t, r, fewRequests/2)
 }

@@ -151,8 +151,9 @@ func (d *Drill) since() time.Duration {
 	}
 }
 
-// deadline is when j is given up.
-func (d *Drill) deadline(j job) time.Time { return d.start.Add(j.due + d.plan.Timeout) }
+// deadline is when j is given up. The drill's own lateness is not held against
+// the server.
+func (d *Drill) deadline(j job) time.Time { return d.start.Add(j.due + j.late + d.plan.Timeout) }
 
 func (d *Drill) hangUp() {
 	for _, p := range d.pools {
@@ -206,20 +207,20 @@ func (d *Drill) report(quit <-chan struct{}) {
 // do sends j and records what became of it.
 func (d *Drill) do(j job) {
 	defer d.requests.Done()
-	late := d.since() - j.due
+	j.late = max(d.since()-j.due, 0)
 	j.id = d.id + "-" + strconv.FormatInt(j.n, 10)
-	o, after := d.send(j, late)
+	o, after := d.send(j)
 	o.took = d.since() - j.due
-	d.recorder.add(j, &o, late)
+	d.recorder.add(j, &o)
 	d.inFlight.Add(-1)
 	if after != nil {
 		after()
 	}
 }
 
-func (d *Drill) send(j job, late time.Duration) (o outcome, after func()) {
-	if late >= d.plan.Timeout {
-		o.lose(NotSent, fmt.Errorf("the drill was %v late", late.Round(time.Millisecond)))
+func (d *Drill) send(j job) (o outcome, after func()) {
+	if j.late >= d.plan.Timeout {
+		o.lose(NotSent, fmt.Errorf("the drill was %v late", j.late.Round(time.Millisecond)))
 		return o, nil
 	}
 	switch j.mode {
@@ -236,6 +237,7 @@ func (d *Drill) send(j job, late time.Duration) (o outcome, after func()) {
 func (d *Drill) skip(j job) {
 	var o outcome
 	o.lose(NotSent, fmt.Errorf("%d requests were in flight already (MaxInFlight)", d.plan.MaxInFlight))
-	o.took = d.since() - j.due
-	d.recorder.add(j, &o, o.took)
+	j.late = max(d.since()-j.due, 0)
+	o.took = j.late
+	d.recorder.add(j, &o)
 }

@@ -10,6 +10,7 @@ import (
 type job struct {
 	n      int64         // from 1
 	due    time.Duration // since the drill's start
+	late   time.Duration // how long after that the drill began with it
 	phase  int
 	mode   Mode
 	target *target

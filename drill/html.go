@@ -118,6 +118,9 @@ func (r *Result) story() string {
 	default:
 		s = fmt.Sprintf("%.2g %% of all requests were lost%s: %s.", 100*float64(r.Lost)/float64(r.Sent), r.lostSpan(), strings.Join(r.classList(), ", "))
 	}
+	if c := r.Verdict().Caveat; c != "" && r.NotSent == 0 && r.Sent > 0 {
+		s += " But " + c + "."
+	}
 	if r.NotSent > 0 {
 		s += " " + count(r.NotSent) + " more were due, but the drill itself could not send them: this is a limit of the machine it ran on, and weakens the proof."
 	}

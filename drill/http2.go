@@ -84,8 +84,8 @@ func (d *Drill) connect2(j job) (*conn2, int64, error) {
 		if mine {
 			d.dial2(p, w, j.target.origin, deadline)
 		}
-		if err := w.wait(deadline); err != nil {
-			return nil, w.id, err
+		if id, err := w.wait(deadline); err != nil {
+			return nil, id, err
 		}
 	}
 }
@@ -132,14 +132,14 @@ func (d *Drill) dial2(p *pool2, w *dial2, o origin, deadline time.Time) {
 	close(w.done)
 }
 
-func (w *dial2) wait(deadline time.Time) error {
+func (w *dial2) wait(deadline time.Time) (id int64, err error) {
 	t := time.NewTimer(time.Until(deadline))
 	defer t.Stop()
 	select {
 	case <-w.done:
-		return w.err
+		return w.id, w.err
 	case <-t.C:
-		return fmt.Errorf("waiting for an HTTP/2 connection: %w", context.DeadlineExceeded)
+		return 0, fmt.Errorf("waiting for an HTTP/2 connection: %w", context.DeadlineExceeded)
 	}
 }
 

@@ -119,10 +119,6 @@ func TestHTTP2Classes(t *testing.T) {
 			p.WriteRSTStream(s, http2.ErrCodeCancel)
 			return true
 		}, StreamReset},
-		{"promised by GOAWAY, then closed", func(p *peer2, s uint32) bool {
-			p.WriteGoAway(s, http2.ErrCodeNo, nil)
-			return false
-		}, GoAway},
 		{"truncated by END_STREAM", func(p *peer2, s uint32) bool {
 			p.headers(s, false, ":status", "200", "content-length", "9")
 			p.WriteData(s, true, []byte("half"))
@@ -154,8 +150,7 @@ func TestHTTP2Classes(t *testing.T) {
 	}
 }
 
-// TestHTTP2Ends: the connection ends while a request is on it. One request is
-// on a connection at a time, as the pace is slow.
+// TestHTTP2Ends: the connection ends while a request is on it.
 func TestHTTP2Ends(t *testing.T) {
 	half := func(p *peer2, s uint32) {
 		p.headers(s, false, ":status", "200")
@@ -166,6 +161,10 @@ func TestHTTP2Ends(t *testing.T) {
 		serve func(p *peer2, stream uint32) bool
 		class Class
 	}{
+		{"promised by GOAWAY, then closed", func(p *peer2, s uint32) bool {
+			p.WriteGoAway(s, http2.ErrCodeNo, nil)
+			return false
+		}, GoAway},
 		{"closed", func(*peer2, uint32) bool { return false }, EOFFresh},
 		{"reset", func(p *peer2, _ uint32) bool { p.Conn.(*net.TCPConn).SetLinger(0); return false }, ResetBeforeResponse},
 		{"closed half way", func(p *peer2, s uint32) bool { half(p, s); return false }, Truncated},
@@ -180,15 +179,15 @@ func TestHTTP2Ends(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var l ledger
-			r := run(t, slow(frames2(t, &l, tt.serve)))
+			r := oneByOne(t, http2Plan(frames2(t, &l, tt.serve)), 5, nil)
 			want(t, r, tt.class, 5, 0)
 			l.agrees(t, r, 5)
 		})
 	}
 }
 
-func slow(url string) Plan {
-	return Plan{URL: url, Rate: 20, Duration: 250 * time.Millisecond, Mix: onlyHTTP2, Timeout: 5 * time.Second}
+func http2Plan(url string) Plan {
+	return Plan{URL: url, Mix: onlyHTTP2, Timeout: 5 * time.Second}
 }
 
 // TestHTTP2SafeRetry: what is declared unprocessed is repeated once, and counted.
@@ -212,7 +211,7 @@ func TestHTTP2SafeRetry(t *testing.T) {
 	t.Run("refused once", func(t *testing.T) {
 		t.Parallel()
 		var l ledger
-		r := run(t, slow(frames2(t, &l, odd)))
+		r := oneByOne(t, http2Plan(frames2(t, &l, odd)), 5, nil)
 		want(t, r, "", 0, 5)
 		if r.Retried != 5 {
 			t.Errorf("%d retried, want 5", r.Retried)
@@ -221,7 +220,7 @@ func TestHTTP2SafeRetry(t *testing.T) {
 	t.Run("refused twice", func(t *testing.T) {
 		t.Parallel()
 		var l ledger
-		r := run(t, slow(frames2(t, &l, refuse)))
+		r := oneByOne(t, http2Plan(frames2(t, &l, refuse)), 5, nil)
 		want(t, r, StreamRefused, 5, 0)
 		if r.Retried != 5 {
 			t.Errorf("%d retried, want 5", r.Retried)
@@ -230,7 +229,7 @@ func TestHTTP2SafeRetry(t *testing.T) {
 	t.Run("above GOAWAY's last stream", func(t *testing.T) {
 		t.Parallel()
 		var l ledger
-		r := run(t, slow(frames2(t, &l, goAway)))
+		r := oneByOne(t, http2Plan(frames2(t, &l, goAway)), 5, nil)
 		want(t, r, "", 0, 5)
 		if r.Retried != 1 || r.Connections.Opened != 2 {
 			t.Errorf("%d retried on %d connections, want 1 on 2", r.Retried, r.Connections.Opened)
@@ -242,14 +241,14 @@ func TestHTTP2SafeRetry(t *testing.T) {
 // come, and new requests go to a new connection.
 func TestHTTP2Leaves(t *testing.T) {
 	var l ledger
-	r := run(t, few(frames2(t, &l, func(p *peer2, s uint32) bool {
+	r := oneByOne(t, few(frames2(t, &l, func(p *peer2, s uint32) bool {
 		if s == 21 { // the eleventh: as a graceful shutdown does
 			p.WriteGoAway(1<<31-1, http2.ErrCodeNo, nil)
 			p.WriteGoAway(s, http2.ErrCodeNo, nil)
 		}
 		p.answer(s)
 		return true
-	}), onlyHTTP2))
+	}), onlyHTTP2), fewRequests, nil)
 	want(t, r, "", 0, fewRequests)
 	l.agrees(t, r, fewRequests)
 	if r.Connections.Opened != 4 || r.Retried != 0 {

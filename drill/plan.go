@@ -51,7 +51,8 @@ type Plan struct {
 	// Default DefaultConnections.
 	Connections int
 	// Timeout is how long after it was due a request may take until its
-	// response is complete. Default DefaultTimeout.
+	// response is complete; the drill's own lateness is added, so that it is
+	// not held against the server. Default DefaultTimeout.
 	Timeout time.Duration
 	// MaxInFlight bounds the requests under way at once, so that a dead server
 	// cannot exhaust this machine. A request due beyond it is counted as

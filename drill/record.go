@@ -68,7 +68,7 @@ func newTally() tally {
 }
 
 // add accounts for one request; it is called exactly once for each.
-func (r *recorder) add(j job, o *outcome, late time.Duration) {
+func (r *recorder) add(j job, o *outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.modes[j.mode] == nil {
@@ -80,7 +80,7 @@ func (r *recorder) add(j job, o *outcome, late time.Duration) {
 	if j.phase >= 0 {
 		r.phases[j.phase].add(o)
 	}
-	r.late.RecordValue(micros(late, longestLatency))
+	r.late.RecordValue(micros(j.late, longestLatency))
 	if o.retried {
 		r.retried++
 	}

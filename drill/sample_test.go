@@ -57,7 +57,8 @@ func (s *simulation) run(length time.Duration) {
 		}
 		j.id, j.phase = fmt.Sprintf("%s-%d", s.d.id, n), s.d.recorder.phaseAt(j.due)
 		o := s.outcome(j)
-		s.d.recorder.add(j, &o, time.Duration(s.rnd.ExpFloat64()*float64(60*time.Microsecond)))
+		j.late = time.Duration(s.rnd.ExpFloat64() * float64(60*time.Microsecond))
+		s.d.recorder.add(j, &o)
 	}
 }
 

@@ -160,6 +160,33 @@ func run(t *testing.T, p Plan, opts ...Option) *Result {
 	return r
 }
 
+// oneByOne sends n requests of the plan, each after the one before has ended,
+// and calls between before each but the first: for what depends on the order.
+func oneByOne(t *testing.T, p Plan, n int64, between func()) *Result {
+	t.Helper()
+	d, err := New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.start = time.Now()
+	close(d.started)
+	pick := d.chooser()
+	for i := range n {
+		if i > 0 && between != nil {
+			between()
+		}
+		j := pick()
+		j.n, j.due, j.phase = i+1, d.since(), -1
+		d.requests.Add(1)
+		d.inFlight.Add(1)
+		d.do(j)
+	}
+	d.hangUp()
+	r := d.result(d.since(), 0)
+	checkSums(t, r)
+	return r
+}
+
 // checkGoroutines looks for goroutines of ours. Not for parallel tests.
 func checkGoroutines(t *testing.T) {
 	t.Helper()

@@ -31,6 +31,9 @@ func (v Verdict) String() string {
 	return s
 }
 
+// lateEnough is a lateness of the drill itself that is worth a caveat.
+const lateEnough = 100 * time.Millisecond
+
 // Verdict judges the result.
 func (r *Result) Verdict() Verdict {
 	v := Verdict{
@@ -43,6 +46,8 @@ func (r *Result) Verdict() Verdict {
 		v.Short, v.Detail, v.Caveat = "nothing was sent", "", "so nothing is proved"
 	case r.NotSent > 0:
 		v.Caveat = fmt.Sprintf("%s more were due, but the drill itself could not send them", count(r.NotSent))
+	case r.Lateness.P99 > lateEnough:
+		v.Caveat = fmt.Sprintf("the drill itself was late (p99 %s): latencies and timeouts may be its own", millis(r.Lateness.P99))
 	}
 	return v
 }
