@@ -155,7 +155,7 @@ type drawing struct {
 
 func (r *Result) chart() chart {
 	d := drawing{r: r, cols: r.columns()}
-	d.end = max(r.Sending, r.TimelineWidth)
+	d.end = max(r.Sending, r.TimelineWidth, finestTimelineWidth)
 	for _, m := range r.Marks {
 		d.end = max(d.end, m.At)
 	}

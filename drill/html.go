@@ -269,7 +269,7 @@ func (r *Result) environmentFacts() []fact {
 }
 
 func (r *Result) points() points {
-	c := points{Left: gutter, Right: rightEdge, End: max(r.Sending, r.TimelineWidth).Seconds()}
+	c := points{Left: gutter, Right: rightEdge, End: max(r.Sending, r.TimelineWidth, finestTimelineWidth).Seconds()}
 	for _, m := range r.Marks {
 		c.End = max(c.End, m.At.Seconds())
 	}
