@@ -108,7 +108,7 @@ func (s *service) watchExit(id string, x *proc) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	s.a.proxy.down(ctx, i)
+	s.a.proxy.down(ctx, i.ID)
 	s.fleet.Report(id, s.endedError(i).Error())
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
-	"github.com/seguehq/segue/internal/deploy"
 	"github.com/seguehq/segue/internal/engine/process"
 	"github.com/seguehq/segue/internal/proxy"
 )
@@ -400,12 +398,12 @@ func (h *proxyHost) tidy(n int) {
 }
 
 // down tells the proxy at once that an instance has ended.
-func (h *proxyHost) down(ctx context.Context, i deploy.Instance) {
+func (h *proxyHost) down(ctx context.Context, id string) {
 	p := h.now()
-	if p == nil || i.Port == 0 {
+	if p == nil {
 		return
 	}
-	if err := p.client.Down(ctx, i.ID); err != nil && ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
-		h.a.log.Warn("tell the proxy that an instance has ended", "instance", i.ID, "error", err)
+	if err := p.client.Down(ctx, id); err != nil && ctx.Err() == nil {
+		h.a.log.Warn("tell the proxy that an instance has ended", "instance", id, "error", err)
 	}
 }

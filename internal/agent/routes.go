@@ -118,10 +118,11 @@ func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
 // Drain implements rollout.Router.
 func (s *service) Drain(ctx context.Context, i deploy.Instance) error {
 	s.unwatchHealth(i.ID)
-	if err := s.apply(ctx, i); err != nil || i.Port == 0 {
+	spec := s.spec(i.Release)
+	if err := s.apply(ctx, i); err != nil || spec.Worker() {
 		return err
 	}
-	d := s.spec(i.Release).Drain
+	d := spec.Drain
 	if err := wait(ctx, d.Delay); err != nil {
 		return err
 	}
@@ -157,13 +158,14 @@ func (s *service) waitIdle(ctx context.Context, i deploy.Instance, timeout time.
 // Drop implements rollout.Router.
 func (s *service) Drop(ctx context.Context, i deploy.Instance) error {
 	s.unwatchHealth(i.ID)
-	s.a.proxy.down(ctx, i)
+	s.a.proxy.down(ctx, i.ID)
 	return nil
 }
 
-// apply tells the proxy that the routes have changed.
+// apply tells the proxy that the routes have changed. It asks the release and
+// not the instance, which a caller may have copied before it got its port.
 func (s *service) apply(ctx context.Context, i deploy.Instance) error {
-	if i.Port == 0 {
+	if spec := s.spec(i.Release); spec.Worker() {
 		return nil
 	}
 	return s.a.proxy.apply(ctx)

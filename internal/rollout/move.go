@@ -32,8 +32,9 @@ type mover struct {
 	busy  map[string]bool // instances that a task is at work on
 	news  []outcome       // from the tasks, not yet heard
 
-	fails int       // in a row
-	rest  time.Time // before which nothing is started again
+	fails  int       // in a row
+	failed time.Time // the last one
+	rest   time.Time // before which nothing is started again
 }
 
 // An outcome is how a task ended.
@@ -130,25 +131,31 @@ func (m *mover) hear(deadline *deadline) error {
 			return err
 		default:
 			m.problem(err)
-			m.pause(o.instance)
+			m.pause()
 		}
 	}
 	return nil
 }
 
-// steady is how long an instance must have lived for its end to count as the
-// first of a row.
-const steady = time.Minute
+// steady is how long nothing may have failed for the next failure to count as
+// the first of a row.
+const steady = 5 * time.Minute
 
-// pause sets when the next start may be: at once after a first failure of an
-// instance that had lived, then after 1, 2, 4 … up to 60 times the backoff.
-func (m *mover) pause(i deploy.Instance) {
-	if m.now().Sub(i.Started) > steady {
+// pause sets when the next start may be, after a failure. Every instance may
+// fail once and is started again at once; after that the pauses grow from the
+// backoff to 60 times as much, or to 5 times while nothing serves at all.
+func (m *mover) pause() {
+	now := time.Now()
+	if now.Sub(m.failed) > steady {
 		m.fails = 0
 	}
-	m.fails++
-	if m.fails > 1 || i.State == deploy.Starting {
-		m.rest = time.Now().Add(min(m.backoff()<<min(m.fails-1, 6), 60*m.backoff()))
+	m.fails, m.failed = m.fails+1, now
+	if over := m.fails - m.target.Count; over > 0 {
+		most := 60 * m.backoff()
+		if m.serving(m.target.Gen) == 0 {
+			most = 5 * m.backoff()
+		}
+		m.rest = now.Add(min(m.backoff()<<min(over-1, 6), most))
 	}
 }
 

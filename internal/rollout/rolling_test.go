@@ -295,7 +295,7 @@ func TestKeepStartsAgain(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		<-kept
-		if tries := w.started - before; tries < 5 || tries > 20 {
+		if tries := w.started - before; tries < 8 || tries > 20 {
 			t.Errorf("tried %d times in ten minutes", tries)
 		}
 	})

@@ -126,7 +126,6 @@ func (w *world) Drop(_ context.Context, i deploy.Instance) error {
 	return nil
 }
 
-
 func (w *world) write(s *deploy.Step) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -346,3 +346,32 @@ func (w *World) noRace(output string) {
 		}
 	}
 }
+
+// AllServing fails the test unless exactly n instances of a release serve, and
+// no others are there.
+func (w *World) AllServing(service string, release, n int) {
+	w.T.Helper()
+	s := w.Service(service)
+	for _, i := range s.Instances {
+		if i.Release != release || i.State != "serving" {
+			w.T.Errorf("%s is %s of release %d; only release %d should serve", i.ID, i.State, i.Release, release)
+		}
+	}
+	if s.Release != release || len(s.Instances) != n {
+		w.T.Errorf("%s is release %d with %d instances; want release %d with %d", service, s.Release, len(s.Instances), release, n)
+	}
+	if working := w.Running("bin/service"); working != n {
+		w.T.Errorf("%d processes of the service run, want %d: %v", working, n, w.leftovers())
+	}
+}
+
+// Running counts the processes of this world with text in their command line.
+func (w *World) Running(text string) int {
+	n := 0
+	for _, what := range w.leftovers() {
+		if strings.Contains(what, text) {
+			n++
+		}
+	}
+	return n
+}

@@ -66,9 +66,13 @@ func serve(ctx context.Context, boot time.Time) {
 		fmt.Fprintf(w, "release %s, slowly\n", os.Getenv("SEGUE_RELEASE"))
 	})
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.Copy(w, r.Body); err != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
 			log.Print(err)
+			return
 		}
+		time.Sleep(duration("WORK"))
+		_, _ = w.Write(body) // a client that has gone needs nothing
 	})
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
 	over := make(chan error, 1)
