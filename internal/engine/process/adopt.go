@@ -14,8 +14,8 @@ import (
 // Adopt takes on a process that an earlier agent has started, by the pid and
 // birth that it recorded. It returns ErrGone (wrapped) if that process is not
 // there, has ended, was never released, or lived before the last boot; then it
-// has also ended whatever was left of its session, so that another copy may be
-// started.
+// has also ended what was left of it (by the cgroup and the variable
+// SEGUE_LEADER), so that another copy may be started.
 //
 // The exit status of an adopted process is known too: we reap it if it is a
 // child of ours (the agent has exec'ed itself anew), and are told by /proc or,
@@ -36,7 +36,9 @@ func (e *Engine) Adopt(pid int, born uint64) (*Process, error) {
 	}
 	cg := findCgroup(pid, born)
 	if errors.Is(err, ErrGone) {
-		if rest := endOrphans(pid, born, cg); rest != nil {
+		l := leader{pid: pid, born: born, cgroup: cg}
+		rest := l.endRest(time.Now().Add(killPatience))
+		if rest = errors.Join(rest, cg.remove()); rest != nil {
 			return nil, fmt.Errorf("pid %d has ended, but: %w", pid, rest)
 		}
 		return nil, err
@@ -67,27 +69,4 @@ func settled(fd, pid int) bool {
 			return false
 		}
 	}
-}
-
-// endOrphans ends what a leader has left that ended while nobody watched. The
-// number of a session is not given away while it has members, so that members
-// without a leader are its own, unless the number went round in between and
-// another leader has done the same: the variable tells.
-func endOrphans(pid int, born uint64, cg *cgroup) error {
-	ours := true
-	err := scan(func(s stat) {
-		if s.session == pid && s.pid != pid && !s.ended() {
-			ours = ours && s.start >= born&(1<<tickBits-1) && hasInstance(s.pid)
-		}
-	})
-	if err != nil || !ours {
-		return err
-	}
-	err = endSession(pid, born, cg, time.Now().Add(killPatience))
-	return errors.Join(err, cg.remove())
-}
-
-func hasInstance(pid int) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	return err == nil && bytes.Contains(append([]byte{0}, env...), []byte("\x00"+envInstance+"="))
 }

@@ -100,7 +100,7 @@ func TestCPULimitThrottles(t *testing.T) {
 }
 
 func TestEscapedChildDiesWithItsCgroup(t *testing.T) {
-	c := command(t, "sh", "-c", `setsid sh -c '`+stubborn+`' & trap "exit 0" TERM; wait; wait`)
+	c := command(t, "sh", "-c", `env -u SEGUE_LEADER setsid sh -c '`+stubborn+`' & trap "exit 0" TERM; wait; wait`)
 	c.Limits = deploy.Limits{Memory: 256 << 20}
 	e := engine(t)
 	p, err := e.Prepare(t.Context(), c)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -163,17 +164,15 @@ func TestOrphansOfADeadLeaderAreEnded(t *testing.T) {
 func helperReexec(args []string) {
 	e := new(Engine)
 	argv := []string{self(), "helper", "again"}
-	for _, script := range []string{"read x < fifo; exit 6", "exit 4"} {
+	for _, script := range []string{"read x < fifo; exit 6", "read x < fifo2; exit 4"} {
 		p := must(e.Prepare(context.Background(), helperCommand(args[0], []string{"sh", "-c", script})))
 		argv = append(argv, strconv.Itoa(p.PID()), strconv.FormatUint(p.Born(), 10))
 		must(0, p.Release(context.Background()))
 	}
 	e.Leave()
-	pid := must(strconv.Atoi(argv[5]))
-	for { // the second ends unwatched
-		if s, err := readStat(pid); err == nil && s.ended() {
-			break
-		}
+	must(0, os.WriteFile(filepath.Join(args[0], "fifo2"), []byte("go\n"), 0)) // the second ends unwatched
+	for pid := must(strconv.Atoi(argv[5])); !must(readStat(pid)).ended(); {
+		runtime.Gosched()
 	}
 	must(0, syscall.Exec(argv[0], argv, os.Environ()))
 }
@@ -196,8 +195,10 @@ func helperAgain(args []string) {
 func TestChildrenAreReapedAfterReexec(t *testing.T) {
 	dir := t.TempDir()
 	fifo := filepath.Join(dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{fifo, fifo + "2"} {
+		if err := syscall.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	a := runAgent(t, "reexec", dir)
 	if got := a.line(t); !strings.HasPrefix(got, "true") || !strings.HasSuffix(got, "exit status 4") {

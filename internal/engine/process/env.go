@@ -8,12 +8,11 @@ import (
 	"github.com/seguehq/segue/internal/deploy"
 )
 
-const envInstance = "SEGUE_INSTANCE"
-
 // Environ is an instance's environment, sorted: of base (the agent's own) only
 // what every program may expect (PATH, HOME, locale, time zone …), then the
 // service's variables, then PORT unless it is 0, SEGUE_SERVICE, SEGUE_RELEASE
-// and SEGUE_INSTANCE. What comes later wins.
+// and SEGUE_INSTANCE. What comes later wins. (The gate adds SEGUE_LEADER, by
+// which the children of an instance are found, and LISTEN_* with Sockets.)
 func Environ(base []string, vars deploy.Environment, port int, service, release, instance string) []string {
 	env := make(map[string]string)
 	for _, kv := range base {
@@ -27,7 +26,7 @@ func Environ(base []string, vars deploy.Environment, port int, service, release,
 	if port != 0 {
 		env["PORT"] = strconv.Itoa(port)
 	}
-	env["SEGUE_SERVICE"], env["SEGUE_RELEASE"], env[envInstance] = service, release, instance
+	env["SEGUE_SERVICE"], env["SEGUE_RELEASE"], env["SEGUE_INSTANCE"] = service, release, instance
 	out := make([]string, 0, len(env))
 	for k, v := range env {
 		out = append(out, k+"="+v)
@@ -106,6 +105,17 @@ func nameLength(s string) int {
 		}
 	}
 	return len(s)
+}
+
+// setenv returns env with the KEY=VALUE pairs set.
+func setenv(env []string, pairs ...string) []string {
+	out := make([]string, 0, len(env)+len(pairs))
+	for _, kv := range env {
+		if !slices.ContainsFunc(pairs, func(p string) bool { return key(p) == key(kv) }) {
+			out = append(out, kv)
+		}
+	}
+	return append(out, pairs...)
 }
 
 // key is the name of a KEY=VALUE pair.

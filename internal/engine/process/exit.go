@@ -17,6 +17,7 @@ type Exit struct {
 	Code   int            // exit status, if Signal is 0
 	Signal syscall.Signal // what killed it, or 0
 	Core   bool           // a core was dumped
+	Forced bool           // Stop has sent it SIGKILL
 	OOM    bool           // the kernel killed something in its cgroup for want of memory
 	At     time.Time      // when we learned of it; zero: it has not ended
 }
@@ -41,6 +42,8 @@ func (x Exit) String() string {
 	switch {
 	case x.OOM:
 		s += " (out of memory: it reached its limit)"
+	case x.Signal == syscall.SIGKILL && x.Forced:
+		s += " (by Segue, as it had not ended in time)"
 	case x.Signal == syscall.SIGKILL:
 		s += " (by somebody else, or the machine is out of memory: see dmesg)"
 	case x.Core:

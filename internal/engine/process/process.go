@@ -6,8 +6,8 @@
 //     nothing behind.
 //   - Instances outlive the agent, and the next agent adopts them without
 //     mistaking a reused pid, or a pid from before a reboot, for one of them.
-//   - When an instance has ended, nothing of its session is left: no child
-//     holds its port or does its work a second time.
+//   - When an instance has ended, none of its children is left, not even one
+//     that left its session: nobody holds its port or does its work twice.
 //   - A release's files are there completely and unchanged, or not at all
 //     ([Trees]).
 //   - Logs are rotated without the help of the process that writes them, and no
@@ -63,7 +63,7 @@ type Socket struct {
 }
 
 // A Process is a running instance: its leader, which is the process whose pid
-// is told, and everything in the leader's session. All methods may be called
+// is told, and its children. All methods may be called
 // concurrently.
 type Process struct {
 	id     string
@@ -78,7 +78,7 @@ type Process struct {
 	gate   *gate // nil: opened, or adopted
 	sent   map[syscall.Signal]bool
 	exit   Exit
-	remain error // what of the session could not be killed
+	remain error // which of its children could not be killed
 }
 
 // ErrGone is returned by Adopt for a process that has ended.
@@ -93,7 +93,7 @@ func (p *Process) PID() int { return p.pid }
 // is below 1<<52.
 func (p *Process) Born() uint64 { return p.born }
 
-// Done is closed when the leader has ended and nothing of its session is left.
+// Done is closed when the leader has ended and none of its children is left.
 // It is never closed for a process that the engine was told to leave.
 func (p *Process) Done() <-chan struct{} { return p.done }
 

@@ -59,9 +59,9 @@ func Shim() int {
 	if err != nil {
 		return fail(err)
 	}
-	env := o.Env
-	if sockets > 0 {
-		env = listenEnv(env, sockets, o.Names)
+	env, err := finalEnv(o, sockets)
+	if err != nil {
+		return fail(err)
 	}
 	freshSignals()
 	unix.Umask(0o022)
@@ -84,18 +84,19 @@ func hideFrom(first int) {
 	}
 }
 
-// listenEnv adds what a socket-activated program looks for. LISTEN_PID must be
-// the pid of the program itself, which is why the shim does it.
-func listenEnv(env []string, n int, names string) []string {
-	out := make([]string, 0, len(env)+3)
-	for _, kv := range env {
-		switch key(kv) {
-		case "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES":
-		default:
-			out = append(out, kv)
-		}
+// finalEnv adds what only the process itself can know: the mark by which its
+// children are found, and LISTEN_PID, which must be the program's own pid.
+func finalEnv(o order, sockets int) ([]string, error) {
+	pid := os.Getpid()
+	st, err := readStat(pid)
+	if err != nil {
+		return nil, err
 	}
-	return append(out, "LISTEN_FDS="+strconv.Itoa(n), "LISTEN_PID="+strconv.Itoa(os.Getpid()), "LISTEN_FDNAMES="+names)
+	env := setenv(o.Env, leaderMark(pid, identity(st.start)))
+	if sockets > 0 {
+		env = setenv(env, "LISTEN_FDS="+strconv.Itoa(sockets), "LISTEN_PID="+strconv.Itoa(pid), "LISTEN_FDNAMES="+o.Names)
+	}
+	return env, nil
 }
 
 // freshSignals unblocks all signals and undoes inherited ignoring, of which

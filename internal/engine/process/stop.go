@@ -11,8 +11,9 @@ import (
 )
 
 // Stop ends the process: the signal ("TERM", "SIGTERM") goes to the leader
-// only, which tells its children as it likes; after timeout the whole session
-// and cgroup get SIGKILL. A timeout of 0 or less waits for nothing. It returns
+// only, which tells its children as it likes; after timeout it gets
+// SIGKILL. What the leader leaves behind in its session or cgroup, or has sent
+// out of them, gets SIGKILL in any case. A timeout of 0 or less waits for nothing. It returns
 // when nothing is left, at once if that is so already; calling it again, or
 // from several goroutines, sends a signal once.
 //
@@ -84,4 +85,4 @@ func (p *Process) send(sig syscall.Signal) {
 }
 
 // kill ends the leader. The watcher then sees to the rest.
-func (p *Process) kill() { _ = p.Signal(syscall.SIGKILL) }
+func (p *Process) kill() { p.send(syscall.SIGKILL) }

@@ -75,13 +75,26 @@ func TestGrandchildrenThatIgnoreTheSignalAreKilled(t *testing.T) {
 	p := start(t, e, c)
 	pids := pidsIn(t, c.LogFile, 3)
 	x, err := p.Stop(t.Context(), "TERM", time.Millisecond)
-	if err != nil || x.Signal != syscall.SIGKILL {
+	if err != nil || x.Signal != syscall.SIGKILL || !strings.Contains(x.String(), "by Segue") {
 		t.Error(x, err)
 	}
 	for _, pid := range pids {
 		if alive(pid) {
 			t.Errorf("pid %d is left", pid)
 		}
+	}
+}
+
+func TestChildThatLeavesTheSessionIsEnded(t *testing.T) {
+	e := engine(t)
+	c := command(t, "sh", "-c", `setsid sh -c '`+stubborn+`' & trap "exit 0" TERM; wait; wait`)
+	p := start(t, e, c)
+	pids := pidsIn(t, c.LogFile, 1)
+	if x, err := p.Stop(t.Context(), "TERM", patience); err != nil || !x.OK() {
+		t.Error(x, err)
+	}
+	if alive(pids[0]) {
+		t.Error("the daemon is left")
 	}
 }
 

@@ -104,15 +104,7 @@ func removeTree(dir string) error {
 
 // lock takes a flock, which ends with the process if not before.
 func lock(f *os.File, how int) error {
-	rc, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var locked error
-	if err := rc.Control(func(fd uintptr) { locked = unix.Flock(int(fd), how) }); err != nil {
-		return err
-	}
-	return locked
+	return control(f, func(fd int) error { return unix.Flock(fd, how) })
 }
 
 // complete checks that all of the entries are in dir, unchanged. What a program

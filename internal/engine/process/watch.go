@@ -1,8 +1,12 @@
 package process
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -35,6 +39,7 @@ func (p *Process) watch() {
 	p.closeGate()
 	p.mu.Lock()
 	p.exit, p.remain = exit, remain
+	p.exit.Forced = p.sent[syscall.SIGKILL]
 	p.mu.Unlock()
 	close(p.done)
 	p.pidfd.Close()
@@ -43,7 +48,8 @@ func (p *Process) watch() {
 // finish clears away what the ended leader has left. Survivors are first killed
 // while the leader is still a zombie, as then nobody else can have its number.
 func (p *Process) finish(pidfd int) (Exit, error) {
-	remain := endSession(p.pid, p.born, p.cgroup, time.Now().Add(killPatience))
+	l := leader{pid: p.pid, born: p.born, cgroup: p.cgroup, numbers: true}
+	remain := l.endRest(time.Now().Add(killPatience))
 	exit := reap(pidfd)
 	if !exit.Known {
 		exit = askKernel(pidfd, p.pid, p.born)
@@ -56,23 +62,37 @@ func (p *Process) finish(pidfd int) (Exit, error) {
 	return exit, remain
 }
 
-// endSession kills all of a session but its leader, and all of its cgroup, and
-// returns when they are gone. The leader must have ended. It kills nobody if
-// the leader's pid belongs to another process by now.
-func endSession(leader int, born uint64, cg *cgroup, deadline time.Time) error {
+// A leader is one that has ended. What it has left is told by its cgroup, by the
+// variable that the shim gave it and its children, and, if numbers can be
+// relied on (nobody else can have had its pid since), by session and group.
+type leader struct {
+	pid     int
+	born    uint64
+	cgroup  *cgroup
+	numbers bool
+}
+
+// envLeader marks the children of an instance, also those that leave its
+// session; its value is that of no other process ever.
+const envLeader = "SEGUE_LEADER"
+
+func leaderMark(pid int, born uint64) string { return fmt.Sprintf("%s=%d-%d", envLeader, pid, born) }
+
+// endRest kills what the leader has left and returns when that is gone.
+func (l leader) endRest(deadline time.Time) error {
 	for {
-		if s, err := readStat(leader); err == nil && identity(s.start) != born {
-			return nil // a reused pid: then no member was left, or it would be in use
+		if s, err := readStat(l.pid); err == nil && identity(s.start) != l.born {
+			l.numbers = false // somebody has its pid by now
 		}
-		left, group, err := survivors(leader, cg)
+		left, err := l.survivors()
 		if err != nil {
 			return fmt.Errorf("look for what it left running: %w", err)
 		}
 		if len(left) == 0 {
 			return nil
 		}
-		if group { // at once, so that none of them can fork in between
-			_ = syscall.Kill(-leader, syscall.SIGKILL)
+		if l.numbers && slices.ContainsFunc(left, func(s stat) bool { return s.group == l.pid }) {
+			_ = syscall.Kill(-l.pid, syscall.SIGKILL) // at once, so that none of them can fork in between
 		}
 		for _, s := range left {
 			if err := killOne(s, deadline); err != nil {
@@ -82,20 +102,22 @@ func endSession(leader int, born uint64, cg *cgroup, deadline time.Time) error {
 	}
 }
 
-// survivors lists the living members of the session, the group and the cgroup,
-// and tells whether any is in the group.
-func survivors(leader int, cg *cgroup) (left []stat, group bool, err error) {
-	inside := cg.pids()
+func (l leader) survivors() (left []stat, err error) {
+	inside, mark := l.cgroup.pids(), []byte("\x00"+leaderMark(l.pid, l.born)+"\x00")
 	err = scan(func(s stat) {
-		if s.pid == leader || s.ended() {
+		if s.pid == l.pid || s.ended() || s.start < l.born&(1<<tickBits-1) {
 			return
 		}
-		if s.session == leader || s.group == leader || inside[s.pid] {
+		if inside[s.pid] || l.numbers && (s.session == l.pid || s.group == l.pid) || marked(s.pid, mark) {
 			left = append(left, s)
-			group = group || s.group == leader
 		}
 	})
-	return left, group, err
+	return left, err
+}
+
+func marked(pid int, mark []byte) bool {
+	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
+	return err == nil && bytes.Contains(append([]byte{0}, env...), mark)
 }
 
 // killOne kills a process and waits until it has ended.
