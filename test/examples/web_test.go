@@ -1,0 +1,100 @@
+package examples
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/seguehq/segue/drill"
+	"github.com/seguehq/segue/test/harness"
+)
+
+// A web is an example that answers requests with a greeting from one of its
+// files.
+type web struct {
+	file string // which says "hello"
+	echo bool   // whether it sends back what is posted
+}
+
+func TestPython(t *testing.T) {
+	need(t, python)
+	redeploy(t, "python", web{file: "server.py", echo: true})
+}
+
+func TestNode(t *testing.T) {
+	need(t, tool{"node --version", "nodejs"})
+	redeploy(t, "node", web{file: "server.js", echo: true})
+}
+
+func TestJava(t *testing.T) {
+	need(t, tool{"java -version && javac -version", "default-jdk-headless"})
+	redeploy(t, "java", web{file: "Main.java", echo: true})
+}
+
+func TestStatic(t *testing.T) {
+	need(t, python)
+	redeploy(t, "static", web{file: "site/index.html"})
+}
+
+func TestFlask(t *testing.T) {
+	// Debian's gunicorn runs in Debian's Python, whichever `python3` is.
+	need(t, tool{"gunicorn --version", "gunicorn"}, tool{"/usr/bin/python3 -c 'import flask'", "python3-flask"})
+	redeploy(t, "python-flask", web{file: "app.py", echo: true})
+}
+
+func TestRuby(t *testing.T) {
+	need(t, tool{"puma --version", "puma"})
+	redeploy(t, "ruby", web{file: "config.ru", echo: true})
+}
+
+// redeploy brings an example up, replaces it by one new release after another
+// while requests come in, goes back to the one before, and wants none lost.
+func redeploy(t *testing.T, name string, e web) {
+	w := copied(t, name)
+	listen(w)
+	w.Agent()
+	w.Must(0, "deploy")
+	greets(w, "/", "hello")
+	d := w.Drill(150, func(p *drill.Plan) {
+		p.Targets = []drill.Target{{URL: p.URL + "/", Weight: 2, Expect: &drill.Expect{BodyContains: "hello"}}}
+		if e.echo {
+			p.Targets = append(p.Targets, posts(p.URL+"/"))
+		}
+	})
+	d.More(100)
+	said := "hello"
+	for n := range deploys {
+		next := fmt.Sprintf("hello, the %dth,", n+2)
+		edit(w, e.file, said, next)
+		w.Must(0, "deploy", "--why", next)
+		greets(w, "/", next)
+		said = next
+	}
+	d.More(100)
+	w.Must(0, "rollback")
+	greets(w, "/", fmt.Sprintf("hello, the %dth,", deploys))
+	d.More(100)
+	releases(t, d.None(), deploys+1)
+}
+
+// posts is a request with a body that is to come back whole.
+func posts(url string) drill.Target {
+	body := []byte(strings.Repeat("not a byte of this is lost; ", 200))
+	return drill.Target{URL: url, Method: "POST", Body: body, Expect: &drill.Expect{BodyEquals: body}}
+}
+
+// greets fails the test unless the answer at path contains text.
+func greets(w *harness.World, path, text string) {
+	w.T.Helper()
+	if got := w.Get(path); !strings.Contains(got, text) {
+		w.T.Fatalf("%s answers %q, want %q in it", path, got, text)
+	}
+}
+
+// releases fails the test unless at least so many releases have answered.
+func releases(t *testing.T, r *drill.Result, least int) {
+	t.Helper()
+	if len(r.Releases) < least {
+		t.Errorf("answered: %v; want %d releases", r.ByRelease, least)
+	}
+}
