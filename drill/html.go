@@ -201,19 +201,32 @@ func (r *Result) legend() (list []legend) {
 	return list
 }
 
-// reasons explains each class once, by its first failure.
+// reasons explains each class once, by its first failure; twice where it has
+// another cause on connections that had been used before.
 func (r *Result) reasons() (list []reason) {
 	for _, c := range r.lostClasses() {
-		e := explanations[c]
-		for _, f := range r.Failures {
-			if f.Class == c {
-				e = f.Explain
-				break
-			}
-		}
-		list = append(list, reason{c.Words(), count(r.ByClass[c]), e})
+		why := r.explanationsOf(c)
+		list = append(list, reason{c.Words(), count(r.ByClass[c]), strings.Join(why, " Or: ")})
 	}
 	return list
+}
+
+func (r *Result) explanationsOf(c Class) (why []string) {
+	var told [2]bool // by whether the connection was reused
+	for _, f := range r.Failures {
+		i := 0
+		if f.Reused && (c == ResetBeforeResponse || c == Timeout) {
+			i = 1
+		}
+		if f.Class == c && !told[i] {
+			told[i] = true
+			why = append(why, f.Explain)
+		}
+	}
+	if len(why) == 0 {
+		why = []string{explanations[c]}
+	}
+	return why
 }
 
 func (r *Result) facts() []fact {

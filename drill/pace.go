@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"math"
 	"time"
 )
 
@@ -20,7 +21,7 @@ func (d *Drill) pace(ctx context.Context) {
 	plan := d.plan
 	pick := d.chooser()
 	for n := int64(0); ; n++ {
-		due := time.Duration(float64(n) / plan.Rate * float64(time.Second))
+		due := time.Duration(math.Round(float64(n) / plan.Rate * float64(time.Second)))
 		if plan.Duration > 0 && due >= plan.Duration {
 			return
 		}
