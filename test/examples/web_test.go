@@ -12,23 +12,28 @@ import (
 // A web is an example that answers requests with a greeting from one of its
 // files.
 type web struct {
-	file string // which says "hello"
-	echo bool   // whether it sends back what is posted
+	file   string // which says "hello"
+	before string // what stands before it there, where it says it more than once
+	echo   string // path that sends back what is posted; "" for none
+}
+
+func TestHello(t *testing.T) {
+	redeploy(t, "hello", web{file: "segue.yaml", before: "GREETING:-", echo: "/echo"})
 }
 
 func TestPython(t *testing.T) {
 	need(t, python)
-	redeploy(t, "python", web{file: "server.py", echo: true})
+	redeploy(t, "python", web{file: "server.py", echo: "/"})
 }
 
 func TestNode(t *testing.T) {
 	need(t, tool{"node --version", "nodejs"})
-	redeploy(t, "node", web{file: "server.js", echo: true})
+	redeploy(t, "node", web{file: "server.js", echo: "/"})
 }
 
 func TestJava(t *testing.T) {
 	need(t, tool{"java -version && javac -version", "default-jdk-headless"})
-	redeploy(t, "java", web{file: "Main.java", echo: true})
+	redeploy(t, "java", web{file: "Main.java", echo: "/"})
 }
 
 func TestStatic(t *testing.T) {
@@ -39,12 +44,12 @@ func TestStatic(t *testing.T) {
 func TestFlask(t *testing.T) {
 	// Debian's gunicorn runs in Debian's Python, whichever `python3` is.
 	need(t, tool{"gunicorn --version", "gunicorn"}, tool{"/usr/bin/python3 -c 'import flask'", "python3-flask"})
-	redeploy(t, "python-flask", web{file: "app.py", echo: true})
+	redeploy(t, "python-flask", web{file: "app.py", echo: "/"})
 }
 
 func TestRuby(t *testing.T) {
 	need(t, tool{"puma --version", "puma"})
-	redeploy(t, "ruby", web{file: "config.ru", echo: true})
+	redeploy(t, "ruby", web{file: "config.ru", echo: "/"})
 }
 
 // redeploy brings an example up, replaces it by one new release after another
@@ -52,20 +57,23 @@ func TestRuby(t *testing.T) {
 func redeploy(t *testing.T, name string, e web) {
 	w := copied(t, name)
 	listen(w)
+	if name == "hello" { // it is built with the repository's go.mod otherwise
+		w.Write("go.mod", "module hello\n\ngo 1.26\n")
+	}
 	w.Agent()
 	w.Must(0, "deploy")
 	greets(w, "/", "hello")
 	d := w.Drill(150, func(p *drill.Plan) {
 		p.Targets = []drill.Target{{URL: p.URL + "/", Weight: 2, Expect: &drill.Expect{BodyContains: "hello"}}}
-		if e.echo {
-			p.Targets = append(p.Targets, posts(p.URL+"/"))
+		if e.echo != "" {
+			p.Targets = append(p.Targets, posts(p.URL+e.echo))
 		}
 	})
 	d.More(100)
 	said := "hello"
 	for n := range deploys {
 		next := fmt.Sprintf("hello, the %dth,", n+2)
-		edit(w, e.file, said, next)
+		edit(w, e.file, e.before+said, e.before+next)
 		w.Must(0, "deploy", "--why", next)
 		greets(w, "/", next)
 		said = next
