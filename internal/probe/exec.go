@@ -54,7 +54,7 @@ func command(argv []string, t Target) (*exec.Cmd, *bounded, error) {
 	}
 	words := make([]string, len(argv))
 	for i, w := range argv {
-		words[i] = Expand(w, t.Env)
+		words[i] = deploy.Expand(w, t.Env)
 	}
 	path, err := lookPath(words[0], t.Env["PATH"])
 	if err != nil {

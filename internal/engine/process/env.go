@@ -43,68 +43,19 @@ func inherited(name string) bool {
 	return strings.HasPrefix(name, "LC_")
 }
 
-// Expand replaces $NAME and ${NAME} in each argument by the variable of env
-// (KEY=VALUE) and $$ by $. What env does not have stays as it is, so that the
-// variables of `sh -c '…'` reach the shell. An expanded value stays one
-// argument.
-func Expand(argv, env []string) []string {
-	vars := make(map[string]string, len(env))
+// expand replaces the instance's variables in each argument, see
+// deploy.Expand. An expanded value stays one argument.
+func expand(argv, env []string) []string {
+	vars := make(deploy.Environment, len(env))
 	for _, kv := range env {
 		k, v, _ := strings.Cut(kv, "=")
 		vars[k] = v
 	}
 	out := make([]string, len(argv))
 	for i, a := range argv {
-		out[i] = expand(a, vars)
+		out[i] = deploy.Expand(a, vars)
 	}
 	return out
-}
-
-func expand(s string, vars map[string]string) string {
-	var b strings.Builder
-	for {
-		head, rest, found := strings.Cut(s, "$")
-		b.WriteString(head)
-		if !found {
-			return b.String()
-		}
-		if after, ok := strings.CutPrefix(rest, "$"); ok {
-			b.WriteByte('$')
-			s = after
-			continue
-		}
-		name, length := reference(rest)
-		if v, ok := vars[name]; ok && name != "" {
-			b.WriteString(v)
-		} else {
-			b.WriteString("$" + rest[:length])
-		}
-		s = rest[length:]
-	}
-}
-
-// reference reads the name after a "$", and how many bytes it takes there.
-func reference(s string) (name string, length int) {
-	if after, ok := strings.CutPrefix(s, "{"); ok {
-		name, _, ok = strings.Cut(after, "}")
-		if !ok || nameLength(name) != len(name) {
-			return "", 0
-		}
-		return name, len(name) + 2
-	}
-	n := nameLength(s)
-	return s[:n], n
-}
-
-func nameLength(s string) int {
-	for i := range len(s) {
-		c := s[i]
-		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return i
-		}
-	}
-	return len(s)
 }
 
 // setenv returns env with the KEY=VALUE pairs set.

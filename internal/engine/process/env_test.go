@@ -17,13 +17,8 @@ func TestEnviron(t *testing.T) {
 }
 
 func TestExpand(t *testing.T) {
-	env := []string{"A=1", "B=$A", "EMPTY="}
-	for in, want := range map[string]string{
-		"$A": "1", "x${A}y$A": "x1y1", "$B": "$A", "[$EMPTY]": "[]", "$$A": "$A", "$$$A": "$1",
-		"$C ${C} $1 $? $": "$C ${C} $1 $? $", "${A": "${A", "${A-x}": "${A-x}", "$A_B": "$A_B", "$A-B": "1-B",
-	} {
-		if got := Expand([]string{in}, env)[0]; got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
+	got := expand([]string{"$A", "x ${B}", "$C"}, []string{"A=1", "B=two words"})
+	if want := []string{"1", "x two words", "$C"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

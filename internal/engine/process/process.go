@@ -45,7 +45,7 @@ type Engine struct {
 // A Command says what an instance runs.
 type Command struct {
 	ID      string   // of the instance; names it in errors and in the cgroup
-	Argv    []string // $NAME and ${NAME} are expanded from Env, see Expand
+	Argv    []string // $NAME and ${NAME} are expanded from Env, see deploy.Expand
 	Dir     string   // working directory; a command with a slash is relative to it
 	Env     []string // the complete environment, as KEY=VALUE, see Environ
 	LogFile string   // gets stdout and stderr, appended; its folder is made if missing

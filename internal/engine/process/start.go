@@ -220,6 +220,6 @@ func newOrder(c Command) ([]byte, error) {
 		}
 		names = append(names, s.Name)
 	}
-	o := order{Dir: dir, Names: strings.Join(names, ":"), Argv: Expand(c.Argv, c.Env), Env: c.Env}
+	o := order{Dir: dir, Names: strings.Join(names, ":"), Argv: expand(c.Argv, c.Env), Env: c.Env}
 	return o.encode()
 }

@@ -1,16 +1,12 @@
-package probe
+package deploy
 
-import (
-	"strings"
-
-	"github.com/seguehq/segue/internal/deploy"
-)
+import "strings"
 
 // Expand replaces $NAME and ${NAME} in a word of a command by the variable of
 // the instance. A name that the instance does not have is left as it stands,
 // and so is everything else with a dollar ($1, $$, $(, ${X:-y}): the word may be
 // a script for a shell, which has variables of its own.
-func Expand(word string, env deploy.Environment) string {
+func Expand(word string, env Environment) string {
 	var b strings.Builder
 	for {
 		i := strings.IndexByte(word, '$')
