@@ -111,6 +111,9 @@ RestartSec=200ms
 # Proxy and instances outlive the agent.
 KillMode=process
 SendSIGKILL=no
+# Limits of instances are cgroups below this unit's own.
+Delegate=yes
+DelegateSubgroup=segue-agent
 ` + user + where + `
 LimitNOFILE=1048576
 UMask=0077
