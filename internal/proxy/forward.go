@@ -249,7 +249,6 @@ func (x *exchange) receiveHead(c *upConn, a *answer) error {
 func (x *exchange) noHead(c *upConn, err error) bool {
 	if f := x.senderFailure(); f != nil {
 		x.refuse(*f)
-		x.hangUp()
 		return true
 	}
 	if x.conn.gone() || x.r.Context().Err() != nil {
@@ -310,7 +309,7 @@ func (x *exchange) answer(c *upConn, a *answer) {
 		}
 		panic(http.ErrAbortHandler) // the client must see that it is not whole
 	}
-	x.hangUp()
+	x.leaveBody()
 }
 
 func (x *exchange) giveBack(c *upConn, a *answer) {

@@ -303,13 +303,13 @@ func TestExpectContinue(t *testing.T) {
 		head := readHead(r)
 		asked <- head
 		if strings.HasPrefix(head, "PUT /no") {
-			io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+			io.WriteString(c, "HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
 			return
 		}
 		io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\n")
 		b := make([]byte, 5)
 		io.ReadFull(r, b)
-		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"+string(b))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"+string(b))
 	})
 	p := start(t, proxy.Service{Instances: []proxy.Instance{in}})
 	for path, answer := range map[string]string{"/yes": "200 OK", "/no": "417 Expectation Failed"} {

@@ -207,7 +207,7 @@ func read(t testing.TB, res *http.Response) string {
 func talk(t testing.TB, addr, text string) string {
 	t.Helper()
 	c := dial(t, addr)
-	io.WriteString(c, text)
+	go io.WriteString(c, text)
 	b, _ := io.ReadAll(c)
 	return string(b)
 }

@@ -67,6 +67,7 @@ func (x *exchange) refuse(f refusal) {
 		n, _ := x.w.Write([]byte(body))
 		x.out += int64(n)
 	}
+	x.leaveBody()
 }
 
 // refuseGRPC answers with trailers only; status 14 (UNAVAILABLE) is the one

@@ -87,8 +87,8 @@ func TestClosedBeforeAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var bad, good atomic.Int32
 			closer := raw(t, "closer", func(n int, conn net.Conn, r *bufio.Reader) {
-				bad.Add(1)
-				if req, err := http.ReadRequest(r); err == nil {
+				if req, err := http.ReadRequest(r); err == nil && req.URL.Path == "/closed" {
+					bad.Add(1)
 					io.Copy(io.Discard, req.Body)
 				}
 			})
@@ -102,7 +102,7 @@ func TestClosedBeforeAnswer(t *testing.T) {
 			})
 			p.route(closer, in)
 			for bad.Load() == 0 {
-				res, _ := send(t, fresh(), c.method, p.url("/"), c.body, c.header)
+				res, _ := send(t, fresh(), c.method, p.url("/closed"), c.body, c.header)
 				if bad.Load() == 0 {
 					continue
 				}

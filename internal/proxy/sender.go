@@ -267,15 +267,37 @@ func (x *exchange) senderFailure() *refusal {
 	return x.sender.failure
 }
 
+// lingering is how long an answered client may go on sending before its
+// connection is closed.
+const lingering = 500 * time.Millisecond
+
+// leaveBody deals with an HTTP/1.1 request that is answered while (part of) its
+// body has not been read.
+func (x *exchange) leaveBody() {
+	if x.r.ProtoMajor != 1 || x.r.ContentLength == 0 || x.r.Body == http.NoBody {
+		return
+	}
+	if s := x.sender; s != nil {
+		if s.err != nil && !s.unsent {
+			x.hangUp()
+		}
+		return
+	}
+	switch n := x.r.ContentLength; {
+	case n > 0 && x.rcv == n:
+	case n > 0 && n <= 128<<10 && !x.r.Close && x.rcv == 0 && x.r.Header["Expect"] == nil:
+		// net/http reads it, and the connection can go on.
+		http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lingering))
+	default:
+		x.hangUp()
+	}
+}
+
 // hangUp ends an HTTP/1.1 connection on which an answer stands complete but
 // the request does not: what is left of the body must not be read as another
 // request. The client gets a moment to take the answer before the reset that
-// its unread bytes bring about.
+// its unread bytes bring about. (net/http does so only in some cases.)
 func (x *exchange) hangUp() {
-	s := x.sender
-	if s == nil || s.err == nil || s.unsent || x.r.ProtoMajor != 1 {
-		return
-	}
 	x.flush()
 	chunked := x.w.Header().Get("Content-Length") == "" && x.r.ProtoAtLeast(1, 1) &&
 		x.r.Method != http.MethodHead && x.status != http.StatusNoContent && x.status != http.StatusNotModified
@@ -290,6 +312,6 @@ func (x *exchange) hangUp() {
 	if cw, ok := conn.(interface{ CloseWrite() error }); ok {
 		cw.CloseWrite()
 	}
-	conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	conn.SetReadDeadline(time.Now().Add(lingering))
 	io.Copy(io.Discard, conn)
 }

@@ -322,5 +322,6 @@ func (c *upConn) noDeadline() {
 	}
 }
 
-// abort makes every read and write on the connection fail at once.
-func (c *upConn) abort() { c.SetDeadline(time.Unix(1, 0)) }
+// abort ends the connection under whoever uses it, who then calls Close. (A
+// deadline in the past would not do: the user may just be setting his own.)
+func (c *upConn) abort() { c.Conn.Close() }
