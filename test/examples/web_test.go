@@ -18,7 +18,7 @@ type web struct {
 }
 
 func TestHello(t *testing.T) {
-	redeploy(t, "hello", web{file: "segue.yaml", before: "GREETING:-", echo: "/echo"})
+	redeploy(t, "hello", web{file: "segue.yaml", before: "GREETING:-"})
 }
 
 func TestPython(t *testing.T) {
