@@ -163,7 +163,6 @@ func (x *exchange) tryOne() (done bool) {
 func (x *exchange) notConnected(err error) bool {
 	if x.r.Context().Err() != nil {
 		x.broken("client-gone")
-		return true
 	}
 	x.in.failures.Add(1)
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) {
@@ -182,9 +181,16 @@ func (x *exchange) overConn(c *upConn) bool {
 	var a answer
 	err := x.receiveHead(c, &a)
 	if err != nil {
-		x.unwatch(c)
+		gone := !x.unwatch(c) // before joinSender, which ends the request's context
 		c.Close()
 		x.joinSender()
+		if f := x.senderFailure(); f != nil {
+			x.refuse(*f)
+			return true
+		}
+		if gone {
+			x.broken("client-gone")
+		}
 		return x.noHead(c, err)
 	}
 	if a.status == http.StatusSwitchingProtocols {
@@ -247,14 +253,6 @@ func (x *exchange) receiveHead(c *upConn, a *answer) error {
 
 // noHead deals with an exchange that failed before an answer's header.
 func (x *exchange) noHead(c *upConn, err error) bool {
-	if f := x.senderFailure(); f != nil {
-		x.refuse(*f)
-		return true
-	}
-	if x.conn.gone() || x.r.Context().Err() != nil {
-		x.broken("client-gone")
-		return true
-	}
 	var m malformed
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -288,8 +286,12 @@ func (x *exchange) refuseHeld(err error) {
 	}
 }
 
-// broken records an exchange that has no answer to give any more.
-func (x *exchange) broken(word string) { x.word, x.status = word, 499 }
+// broken ends an exchange that has nobody to answer any more. It does not
+// return: a handler that returned would answer 200.
+func (x *exchange) broken(word string) {
+	x.word, x.status = word, 499
+	panic(http.ErrAbortHandler)
+}
 
 // answer passes the final answer to the client, and gives the connection back
 // or closes it.

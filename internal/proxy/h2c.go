@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -139,8 +140,8 @@ func (x *exchange) passH2Body(res *http.Response) {
 func (x *exchange) h2Failed(err error, body *sentBody) bool {
 	var nd *notDialled
 	switch {
-	case body.tooLarge:
-		x.refuse(refuseBody)
+	case body.failure != nil:
+		x.refuse(*body.failure)
 	case x.r.Context().Err() != nil:
 		x.broken("client-gone")
 	case errors.As(err, &nd):
@@ -211,9 +212,9 @@ func setFields(h http.Header, lines string) {
 // closed by the transport, so that it can still be sent elsewhere if it was
 // not touched.
 type sentBody struct {
-	x        *exchange
-	read     bool
-	tooLarge bool
+	x       *exchange
+	read    bool
+	failure *refusal
 }
 
 func (b *sentBody) Read(p []byte) (int, error) {
@@ -225,8 +226,11 @@ func (b *sentBody) Read(p []byte) (int, error) {
 	n, err := x.r.Body.Read(p)
 	x.rcv += int64(n)
 	if most := x.target.cfg.MaxBody; most > 0 && x.rcv > most {
-		b.tooLarge = true
+		b.failure = &refuseBody
 		return 0, errors.New(refuseBody.text)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		b.failure = &refuseSlowBody
 	}
 	return n, err
 }

@@ -141,7 +141,7 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%s: %q", what, got)
 		}
 	}
-	talk(t, p.addr, "GET / HTTP/1.1\r\nHo") // returns when the proxy has closed it
+	talk(t, p.addr, "GET / HTTP/1.1\r\nHo")                                                   // returns when the proxy has closed it
 	talk(t, p.addr, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 2<<20)+"\r\n\r\n") // 431, if it is not cut by its own flood
 }
 

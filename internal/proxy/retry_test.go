@@ -106,6 +106,10 @@ func TestClosedBeforeAnswer(t *testing.T) {
 				if bad.Load() == 0 {
 					continue
 				}
+				if res.StatusCode != c.status {
+					st := p.status()
+					t.Logf("%+v", st.Services)
+				}
 				want(t, "status", res.StatusCode, c.status)
 				if c.status == 502 {
 					want(t, "word", res.Header.Get("Segue-Error"), "closed-before-answer")

@@ -43,7 +43,6 @@ func (x *exchange) refuseUnread(err error) {
 	}
 	if x.conn.gone() || x.r.Context().Err() != nil {
 		x.broken("client-gone")
-		return
 	}
 	x.refuse(refuseBodyBroken)
 }
