@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -66,13 +68,12 @@ func (x *exchange) tryH2() bool {
 		timer = time.AfterFunc(d, cancel)
 		defer timer.Stop()
 	}
-	body := &sentBody{x: x}
-	req := x.h2Request(ctx, body)
-	res, err := x.in.h2.RoundTrip(req)
+	body := x.sentBody()
+	res, err := x.in.h2.RoundTrip(x.h2Request(ctx, body))
 	if err != nil {
 		return x.h2Failed(err, body)
 	}
-	defer res.Body.Close()
+	defer x.endH2(body, res.Body, cancel)
 	x.in.accepted()
 	if timer != nil {
 		timer.Stop()
@@ -89,6 +90,20 @@ func (x *exchange) tryH2() bool {
 	x.passHead(&a)
 	x.passH2Body(res)
 	return true
+}
+
+// endH2 ends an exchange that was answered, or broken off by a panic.
+func (x *exchange) endH2(body *sentBody, answer io.Closer, cancel func()) {
+	answer.Close()
+	if x.word == "" && !body.eof.Load() && x.r.ProtoMajor == 1 {
+		x.flush()
+	}
+	cancel()
+	whole := body.end()
+	x.rcv = body.count.Load()
+	if !whole && x.word == "" && x.r.ProtoMajor == 1 {
+		x.hangUp()
+	}
 }
 
 func passFields(to, from http.Header) {
@@ -139,10 +154,16 @@ func (x *exchange) passH2Body(res *http.Response) {
 // h2Failed deals with an exchange that has no answer; see notConnected and noHead.
 func (x *exchange) h2Failed(err error, body *sentBody) bool {
 	var nd *notDialled
+	gone := x.r.Context().Err() != nil
+	if body.began.Load() {
+		body.end()
+		x.rcv = body.count.Load()
+	}
+	failure := body.failure.Load()
 	switch {
-	case body.failure != nil:
-		x.refuse(*body.failure)
-	case x.r.Context().Err() != nil:
+	case failure != nil:
+		x.refuse(*failure)
+	case gone:
 		x.broken("client-gone")
 	case errors.As(err, &nd):
 		x.in.failures.Add(1)
@@ -151,7 +172,7 @@ func (x *exchange) h2Failed(err error, body *sentBody) bool {
 	case errors.Is(err, context.Canceled):
 		x.in.failures.Add(1)
 		x.refuse(refuseTimeout)
-	case repeatable(x.r) && !body.read && x.repeats < mostRepeats:
+	case repeatable(x.r) && !body.began.Load() && x.repeats < mostRepeats:
 		x.repeats++
 		return false
 	default:
@@ -210,29 +231,67 @@ func setFields(h http.Header, lines string) {
 
 // sentBody is a request's body on its way to an HTTP/2 instance. It is not
 // closed by the transport, so that it can still be sent elsewhere if it was
-// not touched.
+// not touched. The transport may go on reading after the exchange has ended,
+// so it holds nothing of that, and end sees the last read out.
 type sentBody struct {
-	x       *exchange
-	read    bool
-	failure *refusal
+	body  io.Reader
+	rc    *http.ResponseController
+	pause time.Duration // between reads; 0 none
+	most  int64         // 0 none
+
+	mu      sync.Mutex // held while reading
+	ended   atomic.Bool
+	count   atomic.Int64
+	began   atomic.Bool
+	eof     atomic.Bool
+	failure atomic.Pointer[refusal] // what the client did wrong
+}
+
+func (x *exchange) sentBody() *sentBody {
+	b := &sentBody{body: x.r.Body, rc: http.NewResponseController(x.w), most: x.target.cfg.MaxBody}
+	if x.length >= 0 { // a stream may rest for as long as it likes
+		b.pause = x.target.cfg.BodyTimeout
+	}
+	if x.length == 0 {
+		b.eof.Store(true)
+	} else if x.r.ProtoMajor == 1 {
+		b.rc.EnableFullDuplex()
+	}
+	return b
 }
 
 func (b *sentBody) Read(p []byte) (int, error) {
-	b.read = true
-	x := b.x
-	if d := x.target.cfg.BodyTimeout; d > 0 && x.length >= 0 { // a stream may rest for as long as it likes
-		http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(d))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended.Load() {
+		return 0, http.ErrBodyReadAfterClose
 	}
-	n, err := x.r.Body.Read(p)
-	x.rcv += int64(n)
-	if most := x.target.cfg.MaxBody; most > 0 && x.rcv > most {
-		b.failure = &refuseBody
+	b.began.Store(true)
+	if b.pause > 0 {
+		b.rc.SetReadDeadline(time.Now().Add(b.pause))
+	}
+	n, err := b.body.Read(p)
+	if total := b.count.Add(int64(n)); b.most > 0 && total > b.most {
+		b.failure.Store(&refuseBody)
 		return 0, errors.New(refuseBody.text)
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		b.failure = &refuseSlowBody
+	if err == io.EOF {
+		b.eof.Store(true)
+	} else if errors.Is(err, os.ErrDeadlineExceeded) && !b.ended.Load() {
+		b.failure.Store(&refuseSlowBody)
 	}
 	return n, err
 }
 
 func (b *sentBody) Close() error { return nil }
+
+// end stops the reading and tells whether the body was read whole.
+func (b *sentBody) end() (whole bool) {
+	b.ended.Store(true)
+	if !b.eof.Load() {
+		b.rc.SetReadDeadline(time.Unix(1, 0))
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.eof.Load()
+}
