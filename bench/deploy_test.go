@@ -1,0 +1,64 @@
+//go:build bench
+
+package bench
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seguehq/segue/test/harness"
+)
+
+// What a rolling deploy cannot do without: each wave of surge instances boots,
+// is asked once more by the startup probe (whose grid begins with the process,
+// so that boot's end falls behind the next question but one), and settles.
+const (
+	boot     = time.Second
+	every    = 100 * time.Millisecond
+	minReady = 200 * time.Millisecond
+)
+
+var deploys = []struct{ n, surge int }{{3, 1}, {20, 4}, {200, 20}}
+
+// TestDeployTime replaces all instances of a service, and compares the time
+// with the sum of what cannot be left out.
+func TestDeployTime(t *testing.T) {
+	var tab table
+	tab.row("instances", "surge", "took, s", "unavoidable, s", "ratio", "ratio, if probes came at the right instant")
+	for _, d := range deploys {
+		if quick && d.n > 20 {
+			continue
+		}
+		t.Run(fmt.Sprint(d.n), func(t *testing.T) {
+			took := deployTime(t, d.n, d.surge)
+			waves := time.Duration((d.n + d.surge - 1) / d.surge)
+			least, strict := waves*(boot+every+minReady), waves*(boot+minReady)
+			tab.row(fmt.Sprint(d.n), fmt.Sprint(d.surge), fmt.Sprintf("%.2f", took.Seconds()), fmt.Sprintf("%.2f", least.Seconds()),
+				fmt.Sprintf("%.2f", took.Seconds()/least.Seconds()), fmt.Sprintf("%.2f", took.Seconds()/strict.Seconds()))
+		})
+	}
+	if t.Failed() {
+		return
+	}
+	write(t, "deploy", fmt.Sprintf("`segue deploy` from start to exit; boot %v, startup probe every %v, min_ready %v, no drain delay, no traffic. "+
+		"Unavoidable: ⌈instances ÷ surge⌉ × (%v + %v + %v).", boot, every, minReady, boot, every, minReady), tab, nil)
+}
+
+func deployTime(t *testing.T, n, surge int) time.Duration {
+	t.Helper()
+	w := harness.NewWith(t, harness.SegueFast(t))
+	release := func(number int) {
+		w.Web(n, fmt.Sprintf("BOOT: %v, N: %d", boot, number), fmt.Sprintf(
+			"probes: { startup: { http: /health, every: %v, failures: 300 }, readiness: { http: /health } }\nstrategy: { surge: %d, min_ready: %v }", every, surge, minReady))
+	}
+	release(1)
+	w.Agent()
+	w.Must(0, "deploy")
+	release(2)
+	began := time.Now()
+	w.Must(0, "deploy")
+	took := time.Since(began)
+	w.AllServing("web", 2, n)
+	return took
+}

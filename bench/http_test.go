@@ -1,0 +1,126 @@
+//go:build bench
+
+package bench
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// A cell is what one peer did in one scenario, once per round.
+type cell struct {
+	perCPU []float64 // requests per CPU-second
+	rate   []float64 // requests per second
+	busy   []float64 // of the proxy's CPU, 1 is all of it
+}
+
+// TestThroughput drives each peer as hard as one CPU allows, and counts
+// requests per second of CPU time that the proxy used.
+func TestThroughput(t *testing.T) {
+	b := newBench(t)
+	up := startUpstream(b)
+	list := peers(t)
+	cells := map[string]map[string]*cell{}
+	for _, s := range scenarios {
+		cells[s.name] = map[string]*cell{}
+		for _, p := range list {
+			cells[s.name][p.name] = &cell{}
+		}
+	}
+	for round := range rounds {
+		for n := range list {
+			p := list[(n+round)%len(list)] // nobody is always first
+			proc, addr := p.start(b, p, up)
+			b.answers("http://" + addr + "/")
+			for _, s := range scenarios {
+				b.measure(s, proc, addr, cells[s.name][p.name])
+			}
+			if proc != nil {
+				proc.stop()
+			}
+		}
+		t.Logf("round %d of %d done", round+1, rounds)
+	}
+	reportThroughput(t, list, cells)
+}
+
+func (b *bench) measure(s scenario, p *proc, addr string, c *cell) {
+	b.t.Helper()
+	b.wrk(s, addr, time.Second) // to be warm
+	if p == nil {
+		c.rate = append(c.rate, b.wrk(s, addr, span).perSecond())
+		return
+	}
+	before := b.cpu(p)
+	r := b.wrk(s, addr, span)
+	used := (b.cpu(p) - before).Seconds()
+	c.rate = append(c.rate, r.perSecond())
+	c.perCPU = append(c.perCPU, float64(r.Requests)/used)
+	c.busy = append(c.busy, used/(float64(r.US)/1e6))
+}
+
+func reportThroughput(t *testing.T, list []peer, cells map[string]map[string]*cell) {
+	t.Helper()
+	var tab table
+	tab.row("scenario", "proxy", "requests per CPU-second", "(worst … best round)", "Segue ÷ it", "requests/s", "proxy's CPU")
+	for _, s := range scenarios {
+		our := cells[s.name][ours]
+		for _, p := range list {
+			c := cells[s.name][p.name]
+			if p.name == direct {
+				tab.row(s.name, p.name, "", "", "", thousands(median(c.rate)), "")
+				continue
+			}
+			ratio := ""
+			if p.name != ours && our != nil {
+				ratio = fmt.Sprintf("%.2f", median(our.perCPU)/median(c.perCPU))
+			}
+			tab.row(s.name, p.name, thousands(median(c.perCPU)), spread(c.perCPU, thousands), ratio, thousands(median(c.rate)), fmt.Sprintf("%.0f %%", 100*median(c.busy)))
+		}
+	}
+	write(t, "throughput", fmt.Sprintf("%d rounds of %v each, medians; %s.", rounds, span, pinning()), tab, list)
+}
+
+const latencyRate = 2000 // requests per second: moderate for all
+
+// TestLatency asks at a fixed rate, and tells what a proxy adds to the time
+// that the instance takes by itself, in the same round.
+func TestLatency(t *testing.T) {
+	b := newBench(t)
+	up := startUpstream(b)
+	list := peers(t)
+	p50, p99 := map[string][]float64{}, map[string][]float64{}
+	for round := range rounds {
+		base := b.drill(up, latencyRate, span)
+		for n := range list {
+			p := list[(n+round)%len(list)]
+			proc, addr := p.start(b, p, up)
+			b.answers("http://" + addr + "/")
+			b.drill(addr, latencyRate, time.Second)
+			l := b.drill(addr, latencyRate, span)
+			if proc == nil {
+				p50[p.name] = append(p50[p.name], us(l.P50))
+				p99[p.name] = append(p99[p.name], us(l.P99))
+				continue
+			}
+			p50[p.name] = append(p50[p.name], us(l.P50-base.P50))
+			p99[p.name] = append(p99[p.name], us(l.P99-base.P99))
+			proc.stop()
+		}
+		t.Logf("round %d of %d done", round+1, rounds)
+	}
+	var tab table
+	tab.row("proxy", "p50 added, µs", "(best … worst round)", "p99 added, µs", "(best … worst round)")
+	for _, p := range list {
+		name := p.name
+		if name == direct {
+			name += " (not added: the whole)"
+		}
+		tab.row(name, whole(median(p50[p.name])), spread(p50[p.name], whole), whole(median(p99[p.name])), spread(p99[p.name], whole))
+	}
+	write(t, "latency", fmt.Sprintf("%d requests a second on 16 kept-alive connections, 100 B; %d rounds of %v each, medians; %s.",
+		latencyRate, rounds, span, pinning()), tab, list)
+}
+
+func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
