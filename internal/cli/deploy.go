@@ -95,9 +95,9 @@ func (e *env) release(agent *control.Client, s config.Service, noBuild bool) (tr
 		e.say("%s: build: %s", s.Name, s.Build)
 		began := time.Now()
 		if err := process.Build(e, s.Dir, s.Build, e.err); err != nil {
-			return "", fmt.Errorf("%w; nothing was changed", err)
+			return "", fmt.Errorf("%s; nothing was changed", firstLine(err.Error())) // what follows is its output, which was shown
 		}
-		e.say("%s: built in %s", s.Name, time.Since(began).Round(100*time.Millisecond))
+		e.say("%s: built in %s", s.Name, round(time.Since(began)))
 	}
 	m, err := process.Digest(e, s.Dir, s.Files)
 	if err != nil {
@@ -131,7 +131,7 @@ func (e *env) send(agent *control.Client, s config.Service) (string, error) {
 	if tree != made.Digest {
 		return "", fmt.Errorf("the agent has got other files than were sent (%.12s, %.12s); try again", tree, made.Digest)
 	}
-	e.say("%s: %d files, %s", s.Name, made.Files, size(made.Bytes))
+	e.say("%s: %s, %s", s.Name, plural(made.Files, "file"), size(made.Bytes))
 	return tree, nil
 }
 
@@ -139,17 +139,6 @@ func (e *env) send(agent *control.Client, s config.Service) (string, error) {
 func (e *env) say(format string, args ...any) {
 	if !e.flags.JSON {
 		fmt.Fprintf(e.out, format+"\n", args...)
-	}
-}
-
-func size(n int64) string {
-	switch {
-	case n < 10<<10:
-		return fmt.Sprintf("%d B", n)
-	case n < 10<<20:
-		return fmt.Sprintf("%d KiB", n>>10)
-	default:
-		return fmt.Sprintf("%d MiB", n>>20)
 	}
 }
 

@@ -45,22 +45,22 @@ func (e *env) follow(agent *control.Client, service string, b control.Begun) err
 }
 
 func tellEnd(w out, r deploy.Rollout) {
-	took := r.Ended.Sub(r.Began).Round(100 * time.Millisecond)
+	took := round(r.Ended.Sub(r.Began))
 	if r.Phase == deploy.RolledBack {
 		back := fmt.Sprintf("release %d is back", r.From)
 		if r.From == 0 {
 			back = "nothing of it is left running"
 		}
-		fmt.Fprintf(w, "%s: rolled back after %s; %s\nreason: %s\n", r.Service, took, back, r.Reason)
+		fmt.Fprintf(w, "%s: rolled back after %s; %s\nreason: %s\n", r.Service, took, back, printable(r.Reason))
 		return
 	}
 	switch r.Kind {
 	case deploy.KindDown:
 		fmt.Fprintf(w, "%s: down after %s\n", r.Service, took)
 	case deploy.KindScale:
-		fmt.Fprintf(w, "%s: %d instances of release %d after %s\n", r.Service, r.Replicas, r.To, took)
+		fmt.Fprintf(w, "%s: %s of release %d after %s\n", r.Service, plural(r.Replicas, "instance"), r.To, took)
 	default:
-		fmt.Fprintf(w, "%s: release %d serves with %d instances after %s\n", r.Service, r.To, r.Replicas, took)
+		fmt.Fprintf(w, "%s: release %d serves with %s after %s\n", r.Service, r.To, plural(r.Replicas, "instance"), took)
 	}
 }
 

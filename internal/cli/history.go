@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/seguehq/segue/internal/deploy"
@@ -18,15 +17,15 @@ func (c *historyCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return e.print(rs, func(w out) {
-		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "ROLLOUT\tSERVICE\tWHAT\tFROM\tTO\tWHEN\tTOOK\tWHO\tENDED\tWHY")
-		for _, r := range rs {
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Service, r.Kind, orDash(r.From), orDash(r.To),
-				r.Began.Local().Format("2006-01-02 15:04:05"), took(r), r.Who, r.Phase, whyOf(r))
-		}
-		_ = t.Flush()
-	})
+	return e.print(rs, func(w out) { writeTable(w, func(t out) { writeHistory(t, rs) }) })
+}
+
+func writeHistory(t out, rs []deploy.Rollout) {
+	fmt.Fprintln(t, "ROLLOUT\tSERVICE\tWHAT\tFROM\tTO\tWHEN\tTOOK\tWHO\tENDED\tWHY")
+	for _, r := range rs {
+		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Service, r.Kind, orDash(r.From), orDash(r.To),
+			r.Began.Local().Format("2006-01-02 15:04:05"), took(r), r.Who, r.Phase, whyOf(r))
+	}
 }
 
 func took(r deploy.Rollout) string {
@@ -38,7 +37,7 @@ func took(r deploy.Rollout) string {
 
 func whyOf(r deploy.Rollout) string {
 	if r.Reason != "" {
-		return firstLine(r.Reason)
+		return printable(summary(r.Reason))
 	}
-	return r.Why
+	return printable(firstLine(r.Why))
 }

@@ -53,11 +53,11 @@ func writePlan(w out, p control.Plan, s deploy.Service) {
 		fmt.Fprintf(w, "%s: nothing to do, release %d serves as the file says\n", p.Service, p.From)
 		return
 	case p.From == p.To:
-		fmt.Fprintf(w, "%s: release %d stays, with %d instances\n", p.Service, p.To, s.Replicas)
+		fmt.Fprintf(w, "%s: release %d stays, with %s\n", p.Service, p.To, plural(s.Replicas, "instance"))
 	case p.From == 0:
-		fmt.Fprintf(w, "%s: release %d is new, with %d instances\n", p.Service, p.To, s.Replicas)
+		fmt.Fprintf(w, "%s: release %d is new, with %s\n", p.Service, p.To, plural(s.Replicas, "instance"))
 	default:
-		fmt.Fprintf(w, "%s: release %d takes the place of release %d, with %d instances\n", p.Service, p.To, p.From, s.Replicas)
+		fmt.Fprintf(w, "%s: release %d takes the place of release %d, with %s\n", p.Service, p.To, p.From, plural(s.Replicas, "instance"))
 	}
 	if s.Build != "" {
 		fmt.Fprintf(w, "  build first: %s (the plan takes the files as they are now)\n", s.Build)

@@ -3,7 +3,8 @@ package cli
 import (
 	"fmt"
 	"strings"
-	"text/tabwriter"
+
+	"github.com/seguehq/segue/internal/control"
 )
 
 type releasesCmd struct {
@@ -15,17 +16,17 @@ func (c *releasesCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	return e.print(rs, func(w out) {
-		t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "SERVICE\tRELEASE\tMADE\tDIGEST\tCOMMAND\t")
-		for _, r := range rs {
-			serving := ""
-			if r.Serving {
-				serving = "serving"
-			}
-			fmt.Fprintf(t, "%s\t%d\t%s\t%.12s\t%s\t%s\n", r.Service, r.Number, r.Made.Local().Format("2006-01-02 15:04:05"),
-				r.Digest, strings.Join(r.Command, " "), serving)
+	return e.print(rs, func(w out) { writeTable(w, func(t out) { writeReleases(t, rs) }) })
+}
+
+func writeReleases(t out, rs []control.Release) {
+	fmt.Fprintln(t, "SERVICE\tRELEASE\tMADE\tDIGEST\tCOMMAND\t")
+	for _, r := range rs {
+		serving := ""
+		if r.Serving {
+			serving = "serving"
 		}
-		_ = t.Flush()
-	})
+		fmt.Fprintf(t, "%s\t%d\t%s\t%.12s\t%s\t%s\n", r.Service, r.Number, r.Made.Local().Format("2006-01-02 15:04:05"),
+			r.Digest, strings.Join(r.Command, " "), serving)
+	}
 }

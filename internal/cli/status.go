@@ -3,8 +3,8 @@ package cli
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
@@ -36,9 +36,6 @@ func (c *statusCmd) Run(e *env) error {
 // nothing flickers. An agent that is away may be back the next second.
 func (c *statusCmd) once(e *env) error {
 	var b bytes.Buffer
-	if _, ok := tty(e.out); ok && !e.flags.JSON {
-		b.WriteString("\x1b[H\x1b[J")
-	}
 	st, err := e.agent().Status(e)
 	if err != nil {
 		if e.Err() != nil {
@@ -48,14 +45,32 @@ func (c *statusCmd) once(e *env) error {
 	} else if err := (&env{Context: e, out: &b, flags: e.flags}).print(st, func(w out) { writeStatus(w, st, time.Now()) }); err != nil {
 		return err
 	}
-	_, err = e.out.Write(b.Bytes())
+	text := b.String()
+	if f, ok := tty(e.out); ok && !e.flags.JSON {
+		width, height := terminalSize(f)
+		text = "\x1b[H\x1b[J" + fit(text, width, height)
+	}
+	_, err = io.WriteString(e.out, text)
 	return err
+}
+
+// fit cuts a text to a screen, whose last row stays free for the cursor.
+func fit(text string, width, height int) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if most := max(height-2, 1); len(lines) > most+1 {
+		more := len(lines) - most
+		lines = append(lines[:most], "… "+plural(more, "more line"))
+	}
+	for n, line := range lines {
+		lines[n] = clip(line, width)
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
 func writeStatus(w out, st control.Status, now time.Time) {
 	fmt.Fprintf(w, "agent %d, segue %s, up %s", st.Agent.PID, st.Agent.Version, ago(now.Sub(st.Agent.Began)))
 	if st.Proxy.PID != 0 {
-		fmt.Fprintf(w, "; proxy %d, %d connections", st.Proxy.PID, st.Proxy.Connections)
+		fmt.Fprintf(w, "; proxy %d, %s", st.Proxy.PID, plural(st.Proxy.Connections, "connection"))
 	}
 	fmt.Fprintln(w)
 	if st.Proxy.Problem != "" {
@@ -75,45 +90,27 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 		fmt.Fprintf(w, ", on %s", strings.Join(s.Listen, " "))
 	}
 	if s.Held > 0 {
-		fmt.Fprintf(w, ", %d requests waiting", s.Held)
+		fmt.Fprintf(w, ", %s waiting", plural(s.Held, "request"))
 	}
 	fmt.Fprintln(w)
 	if r := s.Rollout; r != nil {
 		fmt.Fprintf(w, "  rollout %d, %s, to release %d, begun %s ago by %s\n", r.ID, r.Phase, r.To, ago(now.Sub(r.Began)), r.Who)
 	}
 	if s.Problem != "" {
-		fmt.Fprintf(w, "  problem: %s\n", s.Problem)
+		fmt.Fprintf(w, "  problem: %s\n", printable(s.Problem))
 	}
-	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "  INSTANCE\tRELEASE\tSTATE\tPORT\tPID\tIN FLIGHT\tREQUESTS\tUP\t")
-	for _, i := range s.Instances {
-		state := string(i.State)
-		if i.State == "serving" && !i.Ready {
-			state = "not ready"
+	if len(s.Instances) == 0 {
+		return
+	}
+	writeTable(w, func(t out) {
+		fmt.Fprintln(t, "  INSTANCE\tRELEASE\tSTATE\tPORT\tPID\tIN FLIGHT\tREQUESTS\tUP\t")
+		for _, i := range s.Instances {
+			state := string(i.State)
+			if i.State == "serving" && !i.Ready {
+				state = "not ready"
+			}
+			fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Release, state, orDash(i.Port), orDash(i.PID),
+				i.InFlight, i.Requests, ago(now.Sub(i.Started)), printable(firstLine(i.Progress)))
 		}
-		fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Release, state, orDash(i.Port), orDash(i.PID),
-			i.InFlight, i.Requests, ago(now.Sub(i.Started)), firstLine(i.Progress))
-	}
-	_ = t.Flush() // w's error, if any, shows at the next write
-}
-
-func orDash(n int) string {
-	if n == 0 {
-		return "-"
-	}
-	return fmt.Sprint(n)
-}
-
-// ago is a duration as people say it: 12s, 5m12s, 3h5m, 4d2h.
-func ago(d time.Duration) string {
-	switch {
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1fs", d.Seconds())
-	case d < time.Hour:
-		return d.Round(time.Second).String()
-	case d < 24*time.Hour:
-		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
-	default:
-		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
-	}
+	})
 }

@@ -1,6 +1,9 @@
 package cli
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 type validateCmd struct{}
 
@@ -22,9 +25,9 @@ func (c *validateCmd) Run(e *env) error {
 		for _, s := range f.Services {
 			what := "worker"
 			if !s.Worker() {
-				what = fmt.Sprint("listens on ", s.Listen)
+				what = "listens on " + strings.Join(s.Listen, " ")
 			}
-			fmt.Fprintf(w, "%s: %s, %d instances, %s\n", s.Name, what, s.Replicas, s.Strategy.Type)
+			fmt.Fprintf(w, "%s: %s, %s, %s\n", s.Name, what, plural(s.Replicas, "instance"), s.Strategy.Type)
 		}
 		fmt.Fprintf(w, "%s is valid\n", e.flags.File)
 	})

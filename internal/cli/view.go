@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,23 +22,32 @@ func isTerminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
 // rewritten, elsewhere a line per event.
 type view struct {
 	w     out
-	live  bool
 	quiet bool
-	width int
+	live  func() (width, height int) // the terminal's size, which may change; nil when w is none
 	began time.Time
 
 	order []string // instances, as they came
-	lines map[string]string
-	drawn int // lines on the screen that are ours to rewrite
+	lines map[string]*viewLine
+	drawn []int // widths of the lines on the screen that are ours to rewrite
+}
+
+// A viewLine is what is shown of an instance.
+type viewLine struct {
+	text    string
+	verb    deploy.Verb // of its last step
+	stepped time.Time   // when that was
+	changed time.Time
+}
+
+// settled tells that nothing more is going to happen to the instance soon.
+func (l *viewLine) settled() bool {
+	return l.verb == deploy.StepShift || l.verb == deploy.StepGone || l.verb == deploy.StepFailed
 }
 
 func (e *env) newView(r deploy.Rollout) *view {
-	v := &view{w: e.out, quiet: e.flags.JSON, width: 100, began: r.Began, lines: map[string]string{}}
+	v := &view{w: e.out, quiet: e.flags.JSON, began: r.Began, lines: map[string]*viewLine{}}
 	if f, ok := tty(e.out); ok {
-		v.live = true
-		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 20 {
-			v.width = w
-		}
+		v.live = func() (int, int) { return terminalSize(f) }
 	}
 	from := "nothing"
 	if r.From != 0 {
@@ -47,11 +57,20 @@ func (e *env) newView(r deploy.Rollout) *view {
 	case deploy.KindDown:
 		v.note(fmt.Sprintf("rollout %d: %s, %s, goes down", r.ID, r.Service, from))
 	case deploy.KindScale:
-		v.note(fmt.Sprintf("rollout %d: %s, %s, from %d to %d instances", r.ID, r.Service, from, r.Before, r.Replicas))
+		v.note(fmt.Sprintf("rollout %d: %s, %s, from %d to %s", r.ID, r.Service, from, r.Before, plural(r.Replicas, "instance")))
 	default:
 		v.note(fmt.Sprintf("rollout %d: %s from %s to release %d", r.ID, r.Service, from, r.To))
 	}
 	return v
+}
+
+// terminalSize is that of a terminal, or a common one when it does not tell.
+func terminalSize(f *os.File) (width, height int) {
+	w, h, err := term.GetSize(int(f.Fd()))
+	if err != nil || w <= 0 || h <= 0 {
+		return 80, 24
+	}
+	return w, h
 }
 
 // words are what a step looks like to people.
@@ -63,88 +82,139 @@ var words = map[deploy.Verb]string{
 func (v *view) show(ev control.Event) {
 	switch {
 	case ev.Problem != "":
-		v.note("problem: " + ev.Problem + "; tried again")
+		v.note("problem: " + ev.Problem)
 	case ev.Step != nil && ev.Step.Verb == deploy.StepBack:
-		v.note("going back: " + ev.Step.Note)
+		v.note("going back: " + summary(ev.Step.Note))
 	case ev.Step != nil && ev.Instance != "":
 		text := words[ev.Step.Verb]
 		if ev.Step.Verb == deploy.StepFailed {
-			text += ": " + ev.Step.Note
+			text += ": " + summary(ev.Step.Note)
 		}
-		v.line(ev.At, ev.Instance, text)
+		v.set(ev, text)
 	case ev.Progress != "":
-		v.line(ev.At, ev.Instance, firstLine(ev.Progress))
+		v.set(ev, summary(ev.Progress))
 	}
 }
 
-// line sets an instance's line.
-func (v *view) line(at time.Time, instance, text string) {
-	if v.quiet || v.lines[instance] == text {
+// set sets an instance's line. Progress reaches us beside the steps and may be
+// late: what is older than the last step is no news.
+func (v *view) set(ev control.Event, text string) {
+	l := v.lines[ev.Instance]
+	if l == nil {
+		l = &viewLine{}
+		v.lines[ev.Instance] = l
+		v.order = append(v.order, ev.Instance)
+	}
+	if ev.Step != nil {
+		l.verb, l.stepped = ev.Step.Verb, ev.At
+	} else if ev.At.Before(l.stepped) {
 		return
 	}
-	if _, known := v.lines[instance]; !known {
-		v.order = append(v.order, instance)
-	}
-	v.lines[instance] = text
-	if !v.live {
-		fmt.Fprintf(v.w, "%8s  %-16s %s\n", since(v.began, at), instance, text)
+	text = printable(text)
+	if v.quiet || l.text == text {
 		return
 	}
-	v.draw()
+	l.text, l.changed = text, ev.At
+	if v.live == nil {
+		fmt.Fprintf(v.w, "%8s  %-16s %s\n", since(v.began, ev.At), ev.Instance, text)
+		return
+	}
+	v.draw("")
 }
 
-// note prints a line that stays.
+// note prints something that stays.
 func (v *view) note(text string) {
 	if v.quiet {
 		return
 	}
-	v.erase()
-	fmt.Fprintln(v.w, text)
-	v.draw()
-}
-
-func (v *view) erase() {
-	if v.live && v.drawn > 0 {
-		fmt.Fprintf(v.w, "\x1b[%dA\x1b[J", v.drawn)
-		v.drawn = 0
-	}
-}
-
-// draw rewrites the instances' lines; of many, those that are of interest.
-func (v *view) draw() {
-	if !v.live {
+	text = printable(text) + "\n"
+	if v.live == nil {
+		_, _ = io.WriteString(v.w, text) // as with fmt.Fprint: there is nobody else to tell
 		return
 	}
-	v.erase()
+	v.draw(text)
+}
+
+// mostLines is how many instances are shown on a terminal that is high enough.
+const mostLines = 20
+
+// draw rewrites the instances' lines, below note, which stays. It is a single
+// write, so that nothing flickers or is torn by what others write.
+func (v *view) draw(note string) {
+	width, height := v.live()
 	var b strings.Builder
-	shown, hidden := v.order, 0
-	if len(shown) > 20 {
-		hidden = len(shown) - 20
-		shown = shown[hidden:]
+	b.WriteString(v.erase(width, height))
+	b.WriteString(note)
+	for _, line := range v.visible(min(mostLines, height-2)) {
+		line = clip(line, width-1)
+		v.drawn = append(v.drawn, cells(line))
+		b.WriteString(line + "\n")
 	}
-	if hidden > 0 {
-		fmt.Fprintf(&b, "  … %d more\n", hidden)
-		v.drawn++
+	_, _ = io.WriteString(v.w, b.String())
+}
+
+// erase is what takes the drawn lines off the screen. On one that has become
+// narrower a line takes several rows; rows above the screen are out of reach.
+func (v *view) erase(width, height int) string {
+	rows := 0
+	for _, w := range v.drawn {
+		rows += max(1, (w+width-1)/width)
+	}
+	v.drawn = v.drawn[:0]
+	if rows = min(rows, height-1); rows <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("\r\x1b[%dA\x1b[J", rows)
+}
+
+// visible lists the lines to show, at most limit: of many instances those to
+// which something is happening, then those to which something has happened last.
+func (v *view) visible(limit int) []string {
+	limit = max(limit, 1)
+	shown := slices.Clone(v.order)
+	var lines []string
+	if len(shown) > limit {
+		slices.SortStableFunc(shown, v.byInterest)
+		rest := shown[limit-1:] // one line is for telling of them
+		shown = shown[:limit-1]
+		slices.SortFunc(shown, func(a, b string) int { return slices.Index(v.order, a) - slices.Index(v.order, b) })
+		lines = append(lines, "  … "+v.count(rest))
 	}
 	for _, id := range shown {
-		line := fmt.Sprintf("  %-16s %s", id, firstLine(v.lines[id]))
-		if r := []rune(line); len(r) > v.width-1 {
-			line = string(r[:v.width-2]) + "…"
-		}
-		fmt.Fprintln(&b, line)
-		v.drawn++
+		lines = append(lines, fmt.Sprintf("  %-16s %s", id, v.lines[id].text))
 	}
-	fmt.Fprint(v.w, b.String())
+	return lines
+}
+
+func (v *view) byInterest(a, b string) int {
+	x, y := v.lines[a], v.lines[b]
+	if x.settled() != y.settled() {
+		if x.settled() {
+			return 1
+		}
+		return -1
+	}
+	return y.changed.Compare(x.changed)
+}
+
+// count tells how many instances are where: "12 more: 8 serving, 4 stopped".
+func (v *view) count(ids []string) string {
+	at := map[string]int{}
+	for _, id := range ids {
+		at[words[v.lines[id].verb]]++
+	}
+	var parts []string
+	for _, verb := range []deploy.Verb{deploy.StepStart, deploy.StepReady, deploy.StepShift, deploy.StepDrain, deploy.StepStop, deploy.StepGone, deploy.StepFailed} {
+		if n := at[words[verb]]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, words[verb]))
+		}
+	}
+	return fmt.Sprintf("%d more: %s", len(ids), strings.Join(parts, ", "))
 }
 
 // close leaves what is drawn where it is.
-func (v *view) close() { v.drawn = 0 }
+func (v *view) close() { v.drawn = nil }
 
 func since(began, at time.Time) string {
 	return fmt.Sprintf("%.1fs", at.Sub(began).Seconds())
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
 }
