@@ -36,12 +36,13 @@ type env struct {
 	out, err io.Writer
 	flags    *globals
 	app      *kong.Kong
+	helped   *int // at least 0 once help was printed
 }
 
 // globals are the flags that every command takes.
 type globals struct {
 	File  string `short:"c" default:"segue.yaml" type:"path" help:"The file that describes the services."`
-	State string `env:"SEGUE_STATE" type:"path" placeholder:"DIR" help:"The agent's state folder. Default: .segue beside segue.yaml if there is one, else /var/lib/segue (root) or ~/.local/state/segue."`
+	State string `env:"SEGUE_STATE" placeholder:"DIR" help:"The agent's state folder. Default: .segue beside segue.yaml if there is one, else /var/lib/segue (root) or ~/.local/state/segue."`
 	JSON  bool   `name:"json" help:"Print facts as JSON."`
 }
 
@@ -98,9 +99,12 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 		fmt.Fprintf(errw, "segue: %v\nmend: `segue --help` lists the commands, `segue COMMAND --help` their flags\n", err)
 		return exitUsage
 	}
+	if c.State != "" { // kong's own "path" makes the working folder of ""
+		c.State = kong.ExpandPath(c.State)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = k.Run(&env{ctx, in, out, errw, &c.globals, app})
+	err = k.Run(&env{ctx, in, out, errw, &c.globals, app, &code})
 	return report(errw, err)
 }
 

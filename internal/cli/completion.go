@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -21,6 +22,7 @@ func (c *completionCmd) Help() string {
 func (c *completionCmd) Run(e *env) error {
 	var names []string
 	flags := map[string][]string{}
+	places := map[string][]string{}
 	help := map[string]string{}
 	for _, n := range e.app.Model.Children {
 		if n.Hidden {
@@ -28,8 +30,9 @@ func (c *completionCmd) Run(e *env) error {
 		}
 		names = append(names, n.Name)
 		help[n.Name] = n.Help
-		flags[n.Name] = flagsOf(n)
+		flags[n.Name], places[n.Name] = flagsOf(n), placesOf(n)
 	}
+	places["help"] = append(slices.Clone(names), "exit-codes")
 	global := flagsOf(e.app.Model.Node)
 	switch c.Shell {
 	case "fish":
@@ -43,13 +46,59 @@ func (c *completionCmd) Run(e *env) error {
 	case "zsh":
 		fmt.Fprint(e.out, "#compdef segue\nautoload -U +X bashcompinit && bashcompinit\n")
 	}
-	fmt.Fprintf(e.out, "_segue() {\n\tlocal words\n\tcase \"${COMP_WORDS[1]}\" in\n")
+	var cases strings.Builder
 	for _, n := range names {
-		fmt.Fprintf(e.out, "\t%s) words=%q ;;\n", n, strings.Join(append(flags[n], global...), " "))
+		fmt.Fprintf(&cases, "\t%s) words=%q ;;\n", n, strings.Join(slices.Concat(places[n], flags[n], global), " "))
 	}
-	fmt.Fprintf(e.out, "\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then words=%q; fi\n", strings.Join(names, " "))
-	fmt.Fprint(e.out, "\tCOMPREPLY=($(compgen -W \"$words\" -- \"${COMP_WORDS[COMP_CWORD]}\"))\n}\ncomplete -o default -F _segue segue\n")
+	fmt.Fprintf(e.out, bashFunction, strings.Join(takers(e.app.Model.Node), "|"), strings.Join(append(names, global...), " "), cases.String())
 	return nil
+}
+
+// bashFunction looks for the command among the words before the cursor. A
+// flag's value is none; bash makes three words of --flag=value.
+const bashFunction = `_segue() {
+	local w words cmd= skip=
+	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		if [ "$w" = = ]; then skip=1; continue; fi
+		if [ -n "$skip" ]; then skip=; continue; fi
+		case "$w" in
+		%s) skip=1 ;;
+		-*) ;;
+		*) cmd=$w; break ;;
+		esac
+	done
+	case "$cmd" in
+	"") words=%q ;;
+%s	esac
+	COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+complete -o default -F _segue segue
+`
+
+// placesOf lists what a command's arguments may be, where that is known.
+func placesOf(n *kong.Node) []string {
+	var out []string
+	for _, p := range n.Positional {
+		if p.Enum != "" {
+			out = append(out, p.EnumSlice()...)
+		}
+	}
+	return out
+}
+
+// takers lists the flags that take a value.
+func takers(n *kong.Node) []string {
+	var out []string
+	for _, f := range n.Flags {
+		if f.IsBool() {
+			continue
+		}
+		out = append(out, "--"+f.Name)
+		if f.Short != 0 {
+			out = append(out, "-"+string(f.Short))
+		}
+	}
+	return out
 }
 
 func flagsOf(n *kong.Node) []string {

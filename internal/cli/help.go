@@ -1,8 +1,6 @@
 package cli
 
-import (
-	"fmt"
-)
+import "fmt"
 
 type helpCmd struct {
 	Topic string `arg:"" optional:"" help:"A command, or exit-codes."`
@@ -23,13 +21,18 @@ func (c *helpCmd) Run(e *env) error {
 		fmt.Fprint(e.out, exitCodes)
 		return nil
 	case "":
-		_, err := e.app.Parse([]string{"--help"})
-		return err
+		return c.print(e, "--help")
 	default:
-		_, err := e.app.Parse([]string{c.Topic, "--help"})
-		if err != nil {
-			return &exitError{exitUsage, fmt.Sprintf("there is no command or topic %q", c.Topic)}
-		}
-		return nil
+		return c.print(e, c.Topic, "--help")
 	}
+}
+
+// print lets the parser print its help, behind which it goes on and may find
+// that a command is missing.
+func (c *helpCmd) print(e *env, args ...string) error {
+	_, err := e.app.Parse(args)
+	if *e.helped < 0 && err != nil {
+		return &exitError{exitUsage, fmt.Sprintf("there is no command or topic %q", c.Topic)}
+	}
+	return nil
 }

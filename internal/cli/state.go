@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -53,10 +54,12 @@ func (e *env) agent() *control.Client { return control.NewClient(socketIn(e.stat
 // load reads segue.yaml and shows its warnings.
 func (e *env) load() (*config.File, error) {
 	f, err := config.Load(e.flags.File, os.LookupEnv)
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil, &exitError{exitUsage, fmt.Sprintf("there is no %s; write one (`segue schema` describes it, examples/ has some) or name it with --file", e.flags.File)}
 	}
-	if err != nil {
+	if bad := (config.Errors)(nil); err != nil && !errors.As(err, &bad) {
+		return nil, &exitError{exitUsage, err.Error()}
+	} else if err != nil {
 		return nil, err
 	}
 	for _, w := range f.Warnings {

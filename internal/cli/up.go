@@ -51,7 +51,7 @@ func (c *upCmd) Run(e *env) error {
 			return err
 		}
 		if err := e.deploy(e.agent(), f, c.deployFlags); err != nil {
-			return err
+			return errors.Join(err, e.endUnused())
 		}
 		e.tellUp(f)
 		return nil
@@ -80,12 +80,16 @@ func (c *upCmd) foreground(e *env, f *config.File) error {
 	case <-ready:
 	}
 	if os.Getenv(resumedEnv) == "" {
-		if err := e.deploy(e.agent(), f, c.deployFlags); err != nil && !e.anythingUp() {
+		switch err := e.deploy(e.agent(), f, c.deployFlags); {
+		case err != nil && e.Err() != nil:
+			return errors.Join(&exitError{exitFailed, "interrupted before all was up"}, e.endAgent(over))
+		case err != nil && !e.anythingUp():
 			return errors.Join(err, e.endAgent(over))
-		} else if err != nil {
-			fmt.Fprintln(e.err, "segue:", err)
+		case err != nil:
+			_ = report(e.err, err) // the services that are up stay up
+		default:
+			e.tellUp(f)
 		}
-		e.tellUp(f)
 	}
 	select {
 	case err := <-over:
@@ -102,6 +106,15 @@ func replaceBy(err error) error {
 		return err
 	}
 	return fmt.Errorf("put %s in the agent's place: %w", r.Binary, r.Exec(os.Args[1:], append(os.Environ(), resumedEnv+"=1")))
+}
+
+// endUnused ends the agent that was started for a deploy which has left it
+// nothing to do. One whose deploy is merely not watched any more stays.
+func (e *env) endUnused() error {
+	if e.Err() != nil || e.anythingUp() {
+		return nil
+	}
+	return e.agent().Quit(e, true)
 }
 
 func (e *env) anythingUp() bool {
