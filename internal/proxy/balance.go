@@ -150,6 +150,8 @@ func (in *instance) settle() {
 	in.settled.ring()
 }
 
+const resettle = 50 * time.Millisecond
+
 // waitIdle returns when an unrouted instance has no request in flight and no
 // connection open, or when ctx ends; it gives the requests left.
 func (in *instance) waitIdle(ctx context.Context) int {
@@ -167,6 +169,7 @@ func (in *instance) waitIdle(ctx context.Context) int {
 		}
 		select {
 		case <-wait:
+		case <-time.After(resettle): // an HTTP/2 connection turns idle without telling
 		case <-ctx.Done():
 			return int(in.inflight.Load())
 		}

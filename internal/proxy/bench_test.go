@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		benchChild(benchSegue)
 	case "reverseproxy":
 		benchChild(benchReverseProxy)
+	case "inherit":
+		inheritChild()
 	default:
 		os.Exit(m.Run())
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"io"
+	"math"
 	"net/http"
 )
 
@@ -33,10 +34,9 @@ func (c *upConn) body(a *answer, head bool) bodyReader {
 	return b
 }
 
-// next gives the next piece of the body, which is valid until the next call:
-// from the connection's buffer, or read into spare. It gives io.EOF after the
-// last, not with it.
-func (b *bodyReader) next(spare func() []byte) ([]byte, error) {
+// next gives the next piece of the body, which is valid until the next call. It
+// gives io.EOF after the last, not with it.
+func (b *bodyReader) next() ([]byte, error) {
 	if b.done {
 		return nil, io.EOF
 	}
@@ -45,23 +45,21 @@ func (b *bodyReader) next(spare func() []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
+	most := b.left
+	if b.toEOF {
+		most = math.MaxInt64
+	}
 	c := b.c
 	if have := c.buf[c.r:c.w]; len(have) > 0 {
-		if !b.toEOF && int64(len(have)) > b.left {
-			have = have[:b.left]
-		}
+		have = have[:min(int64(len(have)), most)]
 		c.r += len(have)
 		b.took(len(have))
 		return have, nil
 	}
-	buf := spare()
-	if !b.toEOF && int64(len(buf)) > b.left {
-		buf = buf[:b.left]
-	}
-	n, err := c.read(buf)
-	if n > 0 {
-		b.took(n)
-		return buf[:n], nil
+	piece, err := c.readBig(most)
+	if len(piece) > 0 {
+		b.took(len(piece))
+		return piece, nil
 	}
 	if err == io.EOF {
 		if b.toEOF {

@@ -3,13 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"os"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // drillHeader asks for the name of the release and instance that answered.
@@ -291,125 +289,6 @@ func (x *exchange) refuseHeld(err error) {
 func (x *exchange) broken(word string) {
 	x.word, x.status = word, 499
 	panic(http.ErrAbortHandler)
-}
-
-// answer passes the final answer to the client, and gives the connection back
-// or closes it.
-func (x *exchange) answer(c *upConn, a *answer) {
-	x.passHead(a)
-	err := x.passBody(c, a)
-	whole := err == nil && x.finishSender()
-	if x.unwatch(c) && whole && !a.close && c.r == c.w {
-		x.giveBack(c, a)
-	} else {
-		c.Close()
-		x.joinSender()
-	}
-	if err != nil {
-		if x.word == "" {
-			x.word = "answer-cut"
-		}
-		panic(http.ErrAbortHandler) // the client must see that it is not whole
-	}
-	x.leaveBody()
-}
-
-func (x *exchange) giveBack(c *upConn, a *answer) {
-	c.maxIdle = x.target.cfg.UpstreamIdle
-	if c.maxIdle == 0 {
-		c.maxIdle = time.Hour // the bound is the instance's
-	}
-	if a.keepAlive >= 0 {
-		c.maxIdle = min(c.maxIdle, a.keepAlive-time.Second)
-	}
-	c.pool.put(c)
-}
-
-// passHead sends on the answer's status and fields, which stand in the
-// response's header already.
-func (x *exchange) passHead(a *answer) {
-	h := x.w.Header()
-	if !a.hasType {
-		h["Content-Type"] = nil // or net/http guesses one
-	}
-	x.signRelease(h)
-	x.sayGoodbye(h)
-	x.began, x.status = true, a.status
-	x.w.WriteHeader(a.status)
-}
-
-func (x *exchange) signRelease(h http.Header) {
-	if x.r.Header[drillHeader] != nil {
-		h["Segue-Release"] = []string{x.in.Release}
-		h["Segue-Instance"] = []string{x.in.ID}
-	}
-}
-
-// sayGoodbye asks the client to leave after this answer when the proxy is
-// being replaced (RFC 9112 §9.6); in HTTP/2 net/http turns it into a GOAWAY.
-func (x *exchange) sayGoodbye(h http.Header) {
-	if x.p.leaving.Load() {
-		h["Connection"] = []string{"close"}
-	}
-}
-
-var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
-// passBody copies the body, flushing whenever the instance pauses. A whole
-// small body is not flushed but left to net/http to send with its header.
-func (x *exchange) passBody(c *upConn, a *answer) error {
-	b := c.body(a, x.r.Method == http.MethodHead)
-	var spare *[32 << 10]byte
-	defer func() {
-		if spare != nil {
-			copyBuffers.Put(spare)
-		}
-		c.onBlock = nil
-	}()
-	flusher, _ := x.w.(http.Flusher)
-	if !b.done {
-		c.noDeadline()
-	}
-	for {
-		if !b.done {
-			c.onBlock = flusher
-		}
-		piece, err := b.next(func() []byte {
-			if spare == nil {
-				spare = copyBuffers.Get().(*[32 << 10]byte)
-			}
-			return spare[:]
-		})
-		if len(piece) > 0 {
-			n, err := x.w.Write(piece)
-			x.out += int64(n)
-			if err != nil {
-				x.word = "client-gone"
-				return err
-			}
-		}
-		if err == io.EOF {
-			x.passTrailer(b.trailer)
-			return nil
-		}
-		if err != nil {
-			if x.conn.gone() || x.r.Context().Err() != nil {
-				x.word = "client-gone"
-			} else {
-				x.in.failures.Add(1)
-			}
-			return err
-		}
-	}
-}
-
-func (x *exchange) flush() { x.w.(http.Flusher).Flush() }
-
-func (x *exchange) passTrailer(t http.Header) {
-	h := x.w.Header()
-	for k, v := range t {
-		h[http.TrailerPrefix+k] = v
-	}
 }
 
 // watch breaks off the exchange on c when the client goes away, until unwatch.

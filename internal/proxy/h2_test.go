@@ -166,7 +166,7 @@ func TestH2Bidirectional(t *testing.T) {
 	pw.Close()
 	read(t, res)
 	want(t, "status", res.Trailer.Get("Grpc-Status"), "0")
-	res, _ = send(t, h2Only(t), "POST", p.url("/x"), "x", http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}})
+	send(t, h2Only(t), "POST", p.url("/x"), "x", http.Header{"Content-Type": {"application/grpc"}, "Te": {"trailers"}})
 	p.route()
 	s := p.cfg.Services[0]
 	s.HoldTimeout = -1

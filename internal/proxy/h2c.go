@@ -117,7 +117,7 @@ func passFields(to, from http.Header) {
 }
 
 func (x *exchange) passH2Body(res *http.Response) {
-	buf := copyBuffers.Get().(*[32 << 10]byte)
+	buf := copyBuffers.Get().(*copyBuffer)
 	defer copyBuffers.Put(buf)
 	if res.ContentLength != 0 && x.r.Method != http.MethodHead {
 		x.flush()
@@ -140,12 +140,7 @@ func (x *exchange) passH2Body(res *http.Response) {
 			return
 		}
 		if err != nil {
-			x.word = "answer-cut"
-			if x.r.Context().Err() != nil {
-				x.word = "client-gone"
-			} else {
-				x.in.failures.Add(1)
-			}
+			x.bodyBroke()
 			panic(http.ErrAbortHandler)
 		}
 	}

@@ -21,7 +21,7 @@ func answerOver(data []byte, n int) (a answer, h http.Header, body []byte, err e
 	}
 	b := c.body(&a, false)
 	for {
-		piece, err := b.next(func() []byte { return make([]byte, 100) })
+		piece, err := b.next()
 		body = append(body, piece...)
 		if err == io.EOF {
 			return a, h, body, nil

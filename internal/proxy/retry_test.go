@@ -297,7 +297,7 @@ func TestHoldEnds(t *testing.T) {
 	if !bytes.HasPrefix([]byte(body), []byte("{")) {
 		t.Errorf("not JSON: %q", body)
 	}
-	res, body = send(t, fresh(), "GET", p.url("/"), "", http.Header{"Accept": {"text/html,application/xhtml+xml"}})
+	_, body = send(t, fresh(), "GET", p.url("/"), "", http.Header{"Accept": {"text/html,application/xhtml+xml"}})
 	if !strings.HasPrefix(body, "<!doctype html>") {
 		t.Errorf("not a page: %q", body)
 	}

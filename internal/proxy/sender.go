@@ -148,7 +148,7 @@ const chunkBefore, chunkBehind = 8, 2
 // come before it hung up.
 func (x *exchange) sendBody(c *upConn, s *bodySender) error {
 	rc := http.NewResponseController(x.w)
-	buf := copyBuffers.Get().(*[32 << 10]byte)
+	buf := copyBuffers.Get().(*copyBuffer)
 	defer copyBuffers.Put(buf)
 	data := buf[chunkBefore : len(buf)-chunkBehind]
 	cfg := &x.target.cfg

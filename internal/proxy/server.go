@@ -262,7 +262,9 @@ func (s *connSet) all() []*clientConn {
 // a write for longer than their listener's bound.
 func (p *proxy) dropStuck() {
 	t, now := p.table.Load(), p.tick.Load()
-	for _, c := range p.conns.all() {
+	p.conns.mu.Lock()
+	defer p.conns.mu.Unlock()
+	for c := range p.conns.open {
 		since := c.writing.Load()
 		v := t.listeners[c.listener.key]
 		if since != 0 && v != nil && v.limits.body > 0 && now-since > int64(v.limits.body) {

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -45,6 +44,8 @@ type upConn struct {
 	recvBuf []byte
 	recvN   int
 	recvErr error
+	lazy    int          // read up to so much into a pooled buffer, taken when there is something to read
+	big     *copyBuffer  // that buffer
 	onBlock http.Flusher // flushed once when a read is about to wait; nil none
 }
 
@@ -54,8 +55,6 @@ type upConn struct {
 const freshIdle = time.Second
 
 const upBuffer = 4 << 10
-
-var errPoolShut = errors.New("proxy: instance is no longer routed")
 
 // get gives a connection: a pooled one if a good one is there, else a new one.
 // A request that is not safe to repeat (once) only gets one that was used a
@@ -262,11 +261,16 @@ func (c *upConn) read(p []byte) (int, error) {
 
 func (c *upConn) recv(fd uintptr) bool {
 	for {
-		n, err := syscall.Read(int(fd), c.recvBuf)
+		b := c.recvBuf
+		if c.lazy > 0 {
+			b = c.takeBig()
+		}
+		n, err := syscall.Read(int(fd), b)
 		switch err {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
+			c.dropBig() // an idle stream costs no buffer
 			if f := c.onBlock; f != nil {
 				c.onBlock = nil
 				f.Flush()
@@ -276,6 +280,41 @@ func (c *upConn) recv(fd uintptr) bool {
 		c.recvN, c.recvErr = n, err
 		return true
 	}
+}
+
+// copyBuffer is for bodies on their way through.
+type copyBuffer [64 << 10]byte
+
+var copyBuffers = sync.Pool{New: func() any { return new(copyBuffer) }}
+
+func (c *upConn) takeBig() []byte {
+	if c.big == nil {
+		c.big = copyBuffers.Get().(*copyBuffer)
+	}
+	return c.big[:min(c.lazy, len(c.big))]
+}
+
+func (c *upConn) dropBig() {
+	if c.big != nil {
+		copyBuffers.Put(c.big)
+		c.big = nil
+	}
+}
+
+// readBig reads up to most bytes of a body; they stay valid until the next
+// call, or dropBig.
+func (c *upConn) readBig(most int64) ([]byte, error) {
+	c.lazy = int(min(most, int64(len(copyBuffer{}))))
+	defer func() { c.lazy = 0 }()
+	var p []byte
+	if c.onBlock == nil || c.raw == nil {
+		p = c.takeBig()
+	}
+	n, err := c.read(p)
+	if n == 0 {
+		return nil, err
+	}
+	return c.big[:n], err
 }
 
 // fill reads more into buf, which grows up to limit.

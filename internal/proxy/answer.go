@@ -1,0 +1,119 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// answer passes the final answer to the client, and gives the connection back
+// or closes it.
+func (x *exchange) answer(c *upConn, a *answer) {
+	x.passHead(a)
+	err := x.passBody(c, a)
+	whole := err == nil && x.finishSender()
+	if x.unwatch(c) && whole && !a.close && c.r == c.w {
+		x.giveBack(c, a)
+	} else {
+		c.Close()
+		x.joinSender()
+	}
+	if err != nil {
+		panic(http.ErrAbortHandler) // the client must see that it is not whole
+	}
+	x.leaveBody()
+}
+
+func (x *exchange) giveBack(c *upConn, a *answer) {
+	c.maxIdle = x.target.cfg.UpstreamIdle
+	if c.maxIdle == 0 {
+		c.maxIdle = time.Hour // the bound is the instance's
+	}
+	if a.keepAlive >= 0 {
+		c.maxIdle = min(c.maxIdle, a.keepAlive-time.Second)
+	}
+	c.pool.put(c)
+}
+
+// passHead sends on the answer's status and fields, which stand in the
+// response's header already.
+func (x *exchange) passHead(a *answer) {
+	h := x.w.Header()
+	if !a.hasType {
+		h["Content-Type"] = nil // or net/http guesses one
+	}
+	x.signRelease(h)
+	x.sayGoodbye(h)
+	x.began, x.status = true, a.status
+	x.w.WriteHeader(a.status)
+}
+
+func (x *exchange) signRelease(h http.Header) {
+	if x.r.Header[drillHeader] != nil {
+		h["Segue-Release"] = []string{x.in.Release}
+		h["Segue-Instance"] = []string{x.in.ID}
+	}
+}
+
+// sayGoodbye asks the client to leave after this answer when the proxy is
+// being replaced (RFC 9112 §9.6); in HTTP/2 net/http turns it into a GOAWAY.
+func (x *exchange) sayGoodbye(h http.Header) {
+	if x.p.leaving.Load() {
+		h["Connection"] = []string{"close"}
+	}
+}
+
+// passBody copies the body, flushing whenever the instance pauses. A whole
+// small body is not flushed but left to net/http to send with its header.
+func (x *exchange) passBody(c *upConn, a *answer) error {
+	b := c.body(a, x.r.Method == http.MethodHead)
+	flusher, _ := x.w.(http.Flusher)
+	if !b.done {
+		c.noDeadline()
+	}
+	defer func() {
+		c.onBlock = nil
+		c.dropBig()
+	}()
+	for {
+		if !b.done {
+			c.onBlock = flusher
+		}
+		piece, err := b.next()
+		if len(piece) > 0 {
+			n, err := x.w.Write(piece)
+			x.out += int64(n)
+			if err != nil {
+				x.word = "client-gone"
+				return err
+			}
+		}
+		if err == io.EOF {
+			x.passTrailer(b.trailer)
+			return nil
+		}
+		if err != nil {
+			x.bodyBroke()
+			return err
+		}
+	}
+}
+
+// bodyBroke says why the answer's body ended too early.
+func (x *exchange) bodyBroke() {
+	if x.conn.gone() || x.r.Context().Err() != nil {
+		x.word = "client-gone"
+		return
+	}
+	x.word = "answer-cut"
+	x.in.failures.Add(1)
+}
+
+func (x *exchange) flush() { x.w.(http.Flusher).Flush() }
+
+func (x *exchange) passTrailer(t http.Header) {
+	h := x.w.Header()
+	for k, v := range t {
+		h[http.TrailerPrefix+k] = v
+	}
+}
