@@ -119,7 +119,7 @@ func answer(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: answer REGEXP")
 	}
 	body := <-worldOf(ts).pending
-	if !regexp.MustCompile("(?m)"+args[0]).MatchString(body) {
+	if !regexp.MustCompile("(?m)" + args[0]).MatchString(body) {
 		ts.Fatalf("%q does not match %q", body, args[0])
 	}
 }
