@@ -10,14 +10,18 @@ import (
 // A claim and an Apply never miss each other: from the moment an unrouted
 // instance is seen with nothing in flight, nobody holds a claim on it.
 func TestClaimIsNeverMissed(t *testing.T) {
-	rounds := 20_000
+	rounds := 3000
 	if testing.Short() {
-		rounds = 2000
+		rounds = 300
 	}
 	p := newProxy(Options{})
-	var idle [2]atomic.Bool // by instance: seen unrouted and idle
+	var idle [10]atomic.Bool // by instance: seen unrouted and idle
 	table := func(n int) Config {
-		return Config{Services: []Service{{Name: "s", Instances: []Instance{{ID: fmt.Sprint(n), Addr: "x"}}}}}
+		in := []Instance{{ID: fmt.Sprint(n), Addr: "x"}}
+		for i := 2; i < 2+probes-1; i++ { // busy ones, so that choosing takes a while
+			in = append(in, Instance{ID: fmt.Sprint(i), Addr: "x"})
+		}
+		return Config{Services: []Service{{Name: "s", Instances: in}}}
 	}
 	apply := func(n int) {
 		if err := p.apply(table(n)); err != nil {
@@ -25,9 +29,14 @@ func TestClaimIsNeverMissed(t *testing.T) {
 		}
 	}
 	apply(0)
+	for id, in := range p.table.Load().instances {
+		if id > "1" {
+			in.inflight.Add(1 << 20)
+		}
+	}
 	var stop atomic.Bool
 	var wg sync.WaitGroup
-	for range 4 {
+	for range 8 {
 		wg.Go(func() {
 			for !stop.Load() {
 				in, _ := p.claim("s", nil)
