@@ -10,9 +10,9 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-// What a rolling deploy cannot do without: each wave of surge instances boots,
-// is asked once more by the startup probe (whose grid begins with the process,
-// so that boot's end falls behind the next question but one), and settles.
+// What a rolling deploy cannot do without: each wave of surge instances boots
+// and settles. That the startup probe comes up to `every` late is not counted,
+// nor is any cost of starting a process.
 const (
 	boot     = time.Second
 	every    = 100 * time.Millisecond
@@ -25,7 +25,7 @@ var deploys = []struct{ n, surge int }{{3, 1}, {20, 4}, {200, 20}}
 // with the sum of what cannot be left out.
 func TestDeployTime(t *testing.T) {
 	var tab table
-	tab.row("instances", "surge", "took, s", "unavoidable, s", "ratio", "ratio, if probes came at the right instant")
+	tab.row("instances", "surge", "took, s", "unavoidable, s", "ratio", "goal")
 	for _, d := range deploys {
 		if quick && d.n > 20 {
 			continue
@@ -33,16 +33,17 @@ func TestDeployTime(t *testing.T) {
 		t.Run(fmt.Sprint(d.n), func(t *testing.T) {
 			took := deployTime(t, d.n, d.surge)
 			waves := time.Duration((d.n + d.surge - 1) / d.surge)
-			least, strict := waves*(boot+every+minReady), waves*(boot+minReady)
+			least := waves * (boot + minReady)
 			tab.row(fmt.Sprint(d.n), fmt.Sprint(d.surge), fmt.Sprintf("%.2f", took.Seconds()), fmt.Sprintf("%.2f", least.Seconds()),
-				fmt.Sprintf("%.2f", took.Seconds()/least.Seconds()), fmt.Sprintf("%.2f", took.Seconds()/strict.Seconds()))
+				fmt.Sprintf("%.2f", took.Seconds()/least.Seconds()), "1.2")
 		})
 	}
-	if t.Failed() {
+	if t.Failed() || len(tab.rows) <= len(deploys) && !quick {
+		t.Logf("not all was measured:\n%s", tab.String())
 		return
 	}
 	write(t, "deploy", fmt.Sprintf("`segue deploy` from start to exit; boot %v, startup probe every %v, min_ready %v, no drain delay, no traffic. "+
-		"Unavoidable: ⌈instances ÷ surge⌉ × (%v + %v + %v).", boot, every, minReady, boot, every, minReady), tab, nil)
+		"Unavoidable: ⌈instances ÷ surge⌉ × (%v + %v).", boot, every, minReady, boot, minReady), tab, nil)
 }
 
 func deployTime(t *testing.T, n, surge int) time.Duration {

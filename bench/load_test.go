@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/seguehq/segue/drill"
@@ -23,9 +24,19 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"100 B, 64 connections", "/", 64, nil},
+	{"100 B, 64 connections, wrk's header", "/", 64, nil},
 	{"100 B, 64 connections, a browser's header", "/", 64, browser},
 	{"100 KiB, 64 connections", "/100k", 64, nil},
+}
+
+// chosen are all scenarios, or those with SEGUE_BENCH_SCENARIO in their name.
+func chosen() (list []scenario) {
+	for _, s := range scenarios {
+		if strings.Contains(s.name, os.Getenv("SEGUE_BENCH_SCENARIO")) {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 var browser = []string{

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 var (
 	quick  = os.Getenv("SEGUE_BENCH") == "quick"
 	rounds = setting("SEGUE_BENCH_ROUNDS", 5, 1)
-	span   = time.Duration(setting("SEGUE_BENCH_SECONDS", 6, 1)) * time.Second
+	span   = time.Duration(setting("SEGUE_BENCH_SECONDS", 4, 1)) * time.Second
 )
 
 func setting(name string, usual, whenQuick int) int {

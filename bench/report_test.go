@@ -56,7 +56,7 @@ func write(t *testing.T, name, how string, tab table, list []peer) {
 	t.Helper()
 	text := fmt.Sprintf("%s\n%s\n\n%s", measured(list), how, tab.String())
 	fmt.Printf("\n%s: %s\n", name, text)
-	if quick || os.Getenv("SEGUE_BENCH_PEERS") != "" || profilePath() != "" {
+	if quick || partial() {
 		return
 	}
 	path := filepath.Join(harness.Root(), "bench", "README.md")
@@ -73,6 +73,11 @@ func write(t *testing.T, name, how string, tab table, list []peer) {
 	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// partial tells whether less is measured than README.md promises.
+func partial() bool {
+	return os.Getenv("SEGUE_BENCH_PEERS") != "" || os.Getenv("SEGUE_BENCH_SCENARIO") != "" || profilePath() != ""
 }
 
 // measured tells when and on what.
