@@ -11,8 +11,8 @@ import (
 // watchHealth asks the liveness and readiness probes of a serving instance for
 // as long as it serves. One that is not alive is given up; one that is not
 // ready gets no requests until it is again.
-func (s *service) watchHealth(i deploy.Instance) {
-	i, ok := s.fleet.Get(i.ID)
+func (s *service) watchHealth(id string) {
+	i, ok := s.fleet.Get(id)
 	if !ok {
 		return
 	}

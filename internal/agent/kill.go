@@ -45,9 +45,14 @@ type deadly struct {
 	current int64 // the rollout that wrote last; SetProcess does not say whose it is
 }
 
+const sameRollout = -1
+
 func (d *deadly) around(rollout int64, write func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if rollout == sameRollout {
+		rollout = d.current
+	}
 	d.current = rollout
 	if rollout != d.rollout {
 		return write()
@@ -89,5 +94,5 @@ func (d *deadly) Append(ctx context.Context, s *deploy.Step) error {
 }
 
 func (d *deadly) SetProcess(ctx context.Context, id string, pid int, born uint64, port int) error {
-	return d.around(d.current, func() error { return d.Journal.SetProcess(ctx, id, pid, born, port) })
+	return d.around(sameRollout, func() error { return d.Journal.SetProcess(ctx, id, pid, born, port) })
 }

@@ -88,6 +88,7 @@ func (*paper) WaitReady(context.Context, deploy.Instance) error { return nil }
 
 type paperRouter struct{}
 
+func (paperRouter) Sync(context.Context) error                   { return nil }
 func (paperRouter) Shift(context.Context, deploy.Instance) error { return nil }
 func (paperRouter) Drain(context.Context, deploy.Instance) error { return nil }
 func (paperRouter) Drop(context.Context, deploy.Instance) error  { return nil }

@@ -103,6 +103,15 @@ func (s *service) inPlay() []int {
 	return []int{s.rollout.From, s.rollout.To}
 }
 
+// Sync implements rollout.Router. Where there is no proxy yet, it is started
+// with the table as it is then.
+func (s *service) Sync(ctx context.Context) error {
+	if spec, _ := s.routing(); spec == nil || s.a.proxy.now() == nil {
+		return nil
+	}
+	return s.a.proxy.apply(ctx)
+}
+
 // Shift implements rollout.Router.
 func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
 	if err := s.apply(ctx, i); err != nil {
@@ -111,13 +120,11 @@ func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
 	if x := s.process(i.ID); x == nil || x.ended() {
 		return s.endedError(i)
 	}
-	s.watchHealth(i)
 	return nil
 }
 
 // Drain implements rollout.Router.
 func (s *service) Drain(ctx context.Context, i deploy.Instance) error {
-	s.unwatchHealth(i.ID)
 	spec := s.spec(i.Release)
 	if err := s.apply(ctx, i); err != nil || spec.Worker() {
 		return err
@@ -157,7 +164,6 @@ func (s *service) waitIdle(ctx context.Context, i deploy.Instance, timeout time.
 
 // Drop implements rollout.Router.
 func (s *service) Drop(ctx context.Context, i deploy.Instance) error {
-	s.unwatchHealth(i.ID)
 	s.a.proxy.down(ctx, i.ID)
 	return nil
 }

@@ -74,6 +74,11 @@ func (s *service) launch(ctx context.Context) {
 	if s.rollout != nil {
 		s.jobs <- *s.rollout
 	}
+	for _, i := range s.fleet.List() {
+		if i.State == deploy.Serving {
+			s.watchHealth(i.ID)
+		}
+	}
 	s.a.tasks.Go(func() { s.run(ctx) })
 }
 
@@ -198,6 +203,12 @@ func (s *service) told(step deploy.Step) {
 		s.problem = ""
 	}
 	s.mu.Unlock()
+	switch step.Verb {
+	case deploy.StepShift:
+		s.watchHealth(step.Instance)
+	case deploy.StepDrain, deploy.StepStop:
+		s.unwatchHealth(step.Instance)
+	}
 	s.a.events.wake(step.Rollout)
 }
 

@@ -16,10 +16,13 @@ type view struct {
 	unwanted []deploy.Instance // of others: starting, ready or serving
 	leaving  []deploy.Instance // draining or stopping
 	unfit    []deploy.Instance // reported as ended or not alive
+	busy     map[string]bool   // a task is, or was a moment ago, at work on them
 }
 
+// look reads who is busy before it reads what state they are in: only the mover
+// itself makes anybody busy, so the state of one that is not is settled.
 func (m *mover) look() view {
-	var v view
+	v := view{busy: m.atWork()}
 	for _, i := range m.Fleet.List() {
 		switch {
 		case i.State == deploy.Draining || i.State == deploy.Stopping:
@@ -37,13 +40,22 @@ func (m *mover) look() view {
 
 func (v view) live() int { return len(v.wanted) + len(v.unwanted) + len(v.leaving) + len(v.unfit) }
 
-// available counts the instances that requests may go to.
+// available counts the instances that requests may go to: not yet one that is
+// only on its way into the routes.
 func (v view) available() int {
-	return len(serving(v.wanted)) + len(serving(v.unwanted))
+	n := 0
+	for _, i := range slices.Concat(serving(v.wanted), serving(v.unwanted)) {
+		if !v.busy[i.ID] {
+			n++
+		}
+	}
+	return n
 }
 
+// settled reports whether all is as wanted. An instance counts as serving from
+// the moment that this is written; its shift takes a moment longer.
 func (v view) settled(t Target) bool {
-	return len(v.unwanted) == 0 && len(v.leaving)+len(v.unfit) == 0 && len(v.wanted) == t.Count && len(serving(v.wanted)) == t.Count
+	return len(v.unwanted) == 0 && len(v.leaving)+len(v.unfit) == 0 && len(v.wanted) == t.Count && len(serving(v.wanted)) == t.Count && len(v.busy) == 0
 }
 
 func serving(is []deploy.Instance) []deploy.Instance {
@@ -61,20 +73,20 @@ func serving(is []deploy.Instance) []deploy.Instance {
 func (m *mover) resume(ctx context.Context, v view) {
 	for _, i := range v.unfit {
 		why := errors.New(m.Fleet.Unfit(i.ID))
-		m.unlessBusy(ctx, i, func(ctx context.Context, i deploy.Instance) { m.giveUp(ctx, i, why) })
+		m.unlessBusy(ctx, v, i, func(ctx context.Context, i deploy.Instance) { m.giveUp(ctx, i, why) })
 	}
 	for _, i := range v.leaving {
-		m.unlessBusy(ctx, i, m.takeOut)
+		m.unlessBusy(ctx, v, i, m.takeOut)
 	}
 	for _, i := range v.wanted {
 		if i.State != deploy.Serving {
-			m.unlessBusy(ctx, i, m.bringIn)
+			m.unlessBusy(ctx, v, i, m.bringIn)
 		}
 	}
 }
 
-func (m *mover) unlessBusy(ctx context.Context, i deploy.Instance, fn func(context.Context, deploy.Instance)) {
-	if !m.isBusy(i.ID) {
+func (m *mover) unlessBusy(ctx context.Context, v view, i deploy.Instance, fn func(context.Context, deploy.Instance)) {
+	if !v.busy[i.ID] {
 		m.do(ctx, i, fn)
 	}
 }
@@ -129,7 +141,7 @@ func (m *mover) takeOutSome(ctx context.Context, v view) error {
 		spare = v.live()
 	}
 	for _, i := range m.surplus(v) {
-		if m.isBusy(i.ID) {
+		if v.busy[i.ID] {
 			continue // being started: it is taken out when that is over
 		}
 		verb, next := deploy.StepStop, deploy.Stopping

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -55,7 +56,13 @@ func (p *Parts) move(ctx context.Context, t Target, how patience) error {
 func (m *mover) run(ctx context.Context) error {
 	deadline := newDeadline(m.Strategy.ProgressDeadline)
 	defer deadline.stop()
+	if err := m.Router.Sync(ctx); err != nil && ctx.Err() == nil {
+		m.problem(err) // the next shift or drain does the same
+	}
 	for {
+		if err := context.Cause(ctx); err != nil {
+			return err // nothing more is begun
+		}
 		if err := m.hear(deadline); err != nil {
 			return err
 		}
@@ -179,10 +186,11 @@ func (m *mover) mark(id string, busy bool) {
 	}
 }
 
-func (m *mover) isBusy(id string) bool {
+// atWork returns the instances that tasks are at work on.
+func (m *mover) atWork() map[string]bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.busy[id]
+	return maps.Clone(m.busy)
 }
 
 // A deadline fires when it was not reset for a while; never when d is 0.

@@ -77,6 +77,19 @@ func TestRolling(t *testing.T) {
 	}
 }
 
+// TestEndWaitsForTheLastShift: a rollout is not done while an instance that
+// counts is still on its way into the routes.
+func TestEndWaitsForTheLastShift(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, old(2)...)
+		w.shiftFor = time.Second
+		w.check(surgeOne, deployOf(2, 2), deploy.Done, map[int]int{2: 2})
+		first := newWorld(t)
+		first.shiftFor = time.Second
+		first.check(surgeOne, deployOf(2, 0), deploy.Done, map[int]int{2: 2})
+	})
+}
+
 func TestFirstDeployAndDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

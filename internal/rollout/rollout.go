@@ -32,8 +32,10 @@ type Prober interface {
 // Router sends requests to instances, or no longer. After Shift the very next
 // request may go to the instance; it fails when the instance is gone. After
 // Drain none does, and those that did are answered, or the drain's time is up.
-// Drop is Drain without the waiting, for an instance that is unfit.
+// Drop is Drain without the waiting, for an instance that is unfit. Sync makes
+// the routes what the fleet says, whatever an interruption has left undone.
 type Router interface {
+	Sync(ctx context.Context) error
 	Shift(ctx context.Context, i deploy.Instance) error
 	Drain(ctx context.Context, i deploy.Instance) error
 	Drop(ctx context.Context, i deploy.Instance) error

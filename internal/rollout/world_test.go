@@ -34,6 +34,7 @@ type world struct {
 	drained  map[string]bool
 	boot     time.Duration
 	drainFor time.Duration
+	shiftFor time.Duration
 }
 
 func newWorld(t *testing.T, serving ...deploy.Instance) *world {
@@ -98,7 +99,10 @@ func (w *world) WaitReady(ctx context.Context, i deploy.Instance) error {
 	return nil
 }
 
-func (w *world) Shift(_ context.Context, i deploy.Instance) error {
+func (w *world) Shift(ctx context.Context, i deploy.Instance) error {
+	if err := sleep(ctx, w.shiftFor); err != nil {
+		return err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.running[i.ID] {
@@ -107,6 +111,18 @@ func (w *world) Shift(_ context.Context, i deploy.Instance) error {
 	w.routed[i.ID] = true
 	if w.crash != nil {
 		w.crash(i)
+	}
+	return nil
+}
+
+func (w *world) Sync(context.Context) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.routed)
+	for _, i := range w.fleet.List() {
+		if i.State == deploy.Serving && w.fleet.Unfit(i.ID) == "" {
+			w.routed[i.ID] = true
+		}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func NewWith(t testing.TB, bin string) *World {
 		t.Fatal(err)
 	}
 	w.Copy(Service(t), "bin/service")
-	t.Cleanup(w.close)
+	t.Cleanup(w.Close)
 	return w
 }
 
@@ -275,12 +275,13 @@ func (w *World) Get(path string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// close ends everything, by the road that users have, and looks for leftovers.
-func (w *World) close() {
+// Close ends everything, by the road that users have, and looks for leftovers.
+// It is called at the end of the test, and does nothing the second time.
+func (w *World) Close() {
 	if w.agent == nil {
 		return
 	}
-	w.Until("an agent that died is over", func() bool { return true })
+	defer func() { w.agent = nil }()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	if _, err := w.Client().Status(ctx); err != nil {
@@ -374,4 +375,14 @@ func (w *World) Running(text string) int {
 		}
 	}
 	return n
+}
+
+// Read reads a file of the project.
+func (w *World) Read(name string) string {
+	w.T.Helper()
+	data, err := os.ReadFile(filepath.Join(w.Dir, name))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return string(data)
 }

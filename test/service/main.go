@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -34,6 +35,8 @@ func main() {
 	serve(ctx, boot)
 }
 
+var eaten [][]byte // what /eat holds on to
+
 func duration(name string) time.Duration {
 	d, err := time.ParseDuration(os.Getenv(name))
 	if err != nil {
@@ -44,6 +47,26 @@ func duration(name string) time.Duration {
 
 func serve(ctx context.Context, boot time.Time) {
 	mux := http.NewServeMux()
+	for _, name := range []string{"ready", "alive"} { // no longer, once a file of the instance's name says so
+		mux.HandleFunc("/"+name, func(w http.ResponseWriter, _ *http.Request) {
+			if _, err := os.Stat(os.Getenv("SWITCH") + "/not-" + name + "-" + os.Getenv("SEGUE_INSTANCE")); err == nil {
+				http.Error(w, "not "+name, http.StatusServiceUnavailable)
+			}
+		})
+	}
+	mux.HandleFunc("/talk", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.FormValue("lines")) // 0 says nothing
+		for k := range n {
+			fmt.Printf("line %08d of what the service has to say\n", k)
+		}
+	})
+	mux.HandleFunc("/eat", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.FormValue("mib")) // 0 eats nothing
+		eaten = append(eaten, make([]byte, n<<20))
+		for k := range eaten[len(eaten)-1] {
+			eaten[len(eaten)-1][k] = 1
+		}
+	})
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
 		if time.Now().Before(boot) || os.Getenv("BROKEN") != "" {
 			http.Error(w, "still starting", http.StatusServiceUnavailable)

@@ -1,0 +1,163 @@
+// Package deploy_test holds promise 1: no request is lost in a rollout, at any
+// concurrency, for any protocol that we list.
+package deploy_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/seguehq/segue/drill"
+	"github.com/seguehq/segue/test/harness"
+)
+
+// TestBackToBack deploys again and again under each kind of traffic.
+func TestBackToBack(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		more string
+		plan func(*drill.Plan)
+	}{
+		{"fresh and kept alive", "strategy: { surge: 1 }", func(*drill.Plan) {}},
+		{"POST, which cannot be repeated", "strategy: { surge: 1 }", func(p *drill.Plan) {
+			p.Method, p.URL, p.Body = http.MethodPost, p.URL+"/echo", []byte(strings.Repeat("x", 5000))
+			p.Expect.BodyEquals = p.Body
+		}},
+		{"HTTP/2", "strategy: { surge: 1 }", func(p *drill.Plan) { p.Mix = drill.Mix{HTTP2: 1} }},
+		{"requests that take longer than a step", "strategy: { surge: 2 }", func(p *drill.Plan) {
+			p.URL += "/slow?for=700ms"
+			p.Rate = 60
+		}},
+		{"no surge", "strategy: { surge: 0, unavailable: 1 }", func(*drill.Plan) {}},
+		{"one instance", "strategy: { surge: 1 }", func(*drill.Plan) {}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := harness.New(t)
+			n := 3
+			if c.name == "one instance" {
+				n = 1
+			}
+			w.Web(n, "N: 1", c.more)
+			w.Agent()
+			w.Must(0, "deploy")
+			d := w.Drill(200, c.plan)
+			const deploys = 5
+			for k := 2; k <= deploys; k++ {
+				w.Web(n, fmt.Sprint("N: ", k), c.more)
+				w.Must(0, "deploy")
+				d.More(20)
+			}
+			w.Must(0, "restart")
+			w.Must(0, "scale", "5")
+			w.Must(0, "scale", "2")
+			d.More(20)
+			r := d.None()
+			if len(r.Releases) < deploys {
+				t.Errorf("only releases %v answered", r.Releases)
+			}
+			w.AllServing("web", deploys, 2)
+		})
+	}
+}
+
+// TestNoInstanceWaits: while the only instance is replaced by one that may not
+// run beside it, requests are held, and not refused.
+func TestHeldWhileNobodyServes(t *testing.T) {
+	w := harness.New(t)
+	const more = "strategy: { overlap: false }"
+	w.Web(1, "N: 1", more)
+	w.Agent()
+	w.Must(0, "deploy")
+	d := w.Drill(100)
+	w.Web(1, "BOOT: 700ms", more)
+	w.Must(0, "deploy")
+	d.More(20)
+	r := d.None()
+	if r.Latency.Max < 500*time.Millisecond {
+		t.Errorf("nothing was held: the longest answer took %s", r.Latency.Max)
+	}
+}
+
+// TestWorkers: a worker rolls too, and with overlap: false its copies of two
+// releases never run at the same time.
+func TestWorkers(t *testing.T) {
+	w := harness.New(t)
+	record := w.Dir + "/record"
+	file := func(n int) {
+		w.Write("segue.yaml", fmt.Sprintf(`
+service: job
+release: { files: [bin], command: bin/service }
+replicas: 1
+env: { RECORD: %q, N: "%d", WORK: 300ms }
+strategy: { overlap: false, min_ready: 100ms }
+`, record, n))
+	}
+	file(1)
+	w.Agent()
+	w.Must(0, "deploy")
+	for n := 2; n <= 3; n++ {
+		file(n)
+		w.Must(0, "deploy")
+	}
+	w.Must(0, "down")
+	want := "begin job-1.1\nend job-1.1\nbegin job-2.1\nend job-2.1\nbegin job-3.1\nend job-3.1\n"
+	if got := w.Read("record"); got != want {
+		t.Errorf("ran:\n%swant, one after the other:\n%s", got, want)
+	}
+}
+
+// TestSeveralServices: services on one port by path, each with its own rollout.
+func TestSeveralServices(t *testing.T) {
+	w := harness.New(t)
+	file := func(n int) {
+		w.Write("segue.yaml", fmt.Sprintf(`
+services:
+  front:
+    listen: 127.0.0.1:%[1]d
+    release: { files: [bin], command: bin/service }
+    env: { N: "%[2]d" }
+  api:
+    listen: 127.0.0.1:%[1]d
+    routes: [{ path: /env }]
+    release: { files: [bin], command: bin/service }
+    env: { N: "%[2]d", WHO: api }
+    replicas: 2
+`, w.Port, n))
+	}
+	file(1)
+	w.Agent()
+	w.Must(0, "deploy")
+	if got := w.Get("/env?name=WHO"); got != "api" {
+		t.Errorf("/env goes to %q", got)
+	}
+	d := w.Drill(100)
+	api := w.Drill(100, func(p *drill.Plan) { p.URL += "/env?name=WHO" })
+	for n := 2; n <= 3; n++ {
+		file(n)
+		w.Must(0, "deploy")
+	}
+	d.More(20)
+	d.None()
+	api.None()
+}
+
+// TestNewAddress: a release that listens elsewhere; both addresses answer
+// until the old release is gone.
+func TestNewAddress(t *testing.T) {
+	w := harness.New(t)
+	w.Web(2, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	old := w.Port
+	w.Port = harness.FreePort(t)
+	w.Web(2, "", "")
+	w.Must(0, "deploy")
+	if got := w.Get("/"); got != "release 2" {
+		t.Errorf("the new address says %q", got)
+	}
+	if st := w.Status(); len(st.Proxy.Listening) != 1 || st.Proxy.Listening[0] == fmt.Sprint("127.0.0.1:", old) {
+		t.Errorf("listening on %v", st.Proxy.Listening)
+	}
+}

@@ -1,0 +1,140 @@
+// Package upgrade_test holds promise 4: agent and proxy are replaced under
+// load, with nothing lost.
+package upgrade_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/seguehq/segue/drill"
+	"github.com/seguehq/segue/test/harness"
+)
+
+// TestUpgrade puts another binary where the old one was, as package managers
+// do, and upgrades to it, again and again, under every kind of traffic.
+func TestUpgrade(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		plan func(*drill.Plan)
+	}{
+		{"GET, fresh and kept alive", func(*drill.Plan) {}},
+		{"POST, which cannot be repeated", func(p *drill.Plan) {
+			p.Method, p.URL, p.Body = http.MethodPost, p.URL+"/echo", []byte(strings.Repeat("x", 3000))
+			p.Expect.BodyEquals = p.Body
+		}},
+		{"HTTP/2", func(p *drill.Plan) { p.Mix = drill.Mix{HTTP2: 1} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := harness.New(t)
+			own := filepath.Join(t.TempDir(), "segue")
+			put(t, w.Bin, own)
+			w.Bin = own
+			w.Web(2, "", "")
+			w.Agent()
+			w.Must(0, "deploy")
+			before := w.Status()
+			d := w.Drill(200, c.plan)
+			for range 3 {
+				d.More(60)
+				put(t, harness.Segue(t), own)
+				old := w.Status()
+				w.Must(0, "upgrade")
+				now := w.Status()
+				if now.Agent.PID != old.Agent.PID || !now.Agent.Began.After(old.Agent.Began) {
+					t.Errorf("the agent was %d and is %d: it should be another in the same place", old.Agent.PID, now.Agent.PID)
+				}
+				if now.Proxy.PID == old.Proxy.PID {
+					t.Error("the proxy is the old one")
+				}
+			}
+			d.More(60)
+			d.None()
+			for n, i := range w.Service("web").Instances {
+				if i.PID != before.Services[0].Instances[n].PID {
+					t.Errorf("%s was replaced, and had no reason to be", i.ID)
+				}
+			}
+			w.AllServing("web", 1, 2)
+		})
+	}
+}
+
+// put copies a binary to a place by rename, so that the running one stays whole.
+func put(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to+".new", data, 0o755)
+	}
+	if err == nil {
+		err = os.Rename(to+".new", to)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBadBinary: what is no segue changes nothing.
+func TestBadBinary(t *testing.T) {
+	w := harness.New(t)
+	w.Web(1, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	d := w.Drill(100)
+	before := w.Status()
+	w.Write("bad", "#!/bin/sh\nexit 1\n")
+	w.Write("other", "#!/bin/sh\necho '{\"version\":\"\"}'\n")
+	for _, bad := range []string{"bad", "other", "missing"} {
+		if r := w.Must(2, "upgrade", bad); !strings.Contains(r.Err, "nothing was changed") {
+			t.Errorf("upgrade to %s: %s", bad, r)
+		}
+	}
+	if now := w.Status(); now.Agent.Began != before.Agent.Began || now.Proxy.PID != before.Proxy.PID {
+		t.Error("something was replaced")
+	}
+	d.None()
+}
+
+// TestUpgradeDuringRollout: the rollout goes on under the new agent.
+func TestUpgradeDuringRollout(t *testing.T) {
+	w := harness.New(t)
+	w.Web(3, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	d := w.Drill(200)
+	w.Web(3, "BOOT: 500ms", "")
+	deploying := w.Background("deploy")
+	w.Until("two releases serve", func() bool { return d.Snapshot().ByRelease["2"] > 0 })
+	w.Must(0, "upgrade")
+	if r := deploying.Ran(); r.Code != 0 {
+		t.Errorf("the deploy: %s", r)
+	}
+	d.More(20)
+	d.None()
+	w.AllServing("web", 2, 3)
+}
+
+// TestAgentRestarted: an agent that is stopped and started, as by systemd,
+// finds everything as it was.
+func TestAgentRestarted(t *testing.T) {
+	w := harness.New(t)
+	w.Web(2, "", "")
+	a := w.Agent()
+	w.Must(0, "deploy")
+	d := w.Drill(200)
+	before := w.Status()
+	for range 3 {
+		d.More(30)
+		a.Stop()
+		d.More(30)
+		a = w.Agent()
+	}
+	now := w.Status()
+	if now.Proxy.PID != before.Proxy.PID || now.Services[0].Instances[0].PID != before.Services[0].Instances[0].PID {
+		t.Error("proxy or instances were replaced")
+	}
+	d.None()
+}
