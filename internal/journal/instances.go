@@ -33,7 +33,12 @@ func (j *Journal) Start(ctx context.Context, rollout int64, i *deploy.Instance) 
 // SetProcess writes which process an instance is, before that process is let
 // run the user's program.
 func (j *Journal) SetProcess(ctx context.Context, id string, pid int, born uint64, port int) error {
-	_, err := j.db.ExecContext(ctx, "UPDATE instances SET pid = ?, born = ?, port = ? WHERE id = ?", pid, int64(born), port, id)
+	res, err := j.db.ExecContext(ctx, "UPDATE instances SET pid = ?, born = ?, port = ? WHERE id = ?", pid, int64(born), port, id)
+	if err == nil {
+		if n, rerr := res.RowsAffected(); rerr == nil && n == 0 {
+			err = sql.ErrNoRows
+		}
+	}
 	return j.wrap("write the process of "+id, err)
 }
 

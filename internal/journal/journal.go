@@ -154,7 +154,7 @@ func (j *Journal) wrap(what string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
-		return ErrNone
+		return fmt.Errorf("journal %s: %s: %w", j.path, what, ErrNone)
 	default:
 		return fmt.Errorf("journal %s: %s: %w", j.path, what, err)
 	}

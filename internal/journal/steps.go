@@ -74,8 +74,7 @@ func (j *Journal) Append(ctx context.Context, s *deploy.Step) error {
 		}
 		switch s.Verb {
 		case deploy.StepBack:
-			_, err := tx.ExecContext(ctx, "UPDATE rollouts SET phase = ?, reason = ? WHERE id = ?", deploy.Backward, s.Note, s.Rollout)
-			return err
+			return turnBack(ctx, tx, s)
 		case deploy.StepEnd:
 			return end(ctx, tx, s)
 		}
@@ -113,14 +112,37 @@ func setState(ctx context.Context, tx *sql.Tx, s *deploy.Step, next deploy.State
 	return err
 }
 
+// turnBack writes why a rollout is undone; the first reason stays.
+func turnBack(ctx context.Context, tx *sql.Tx, s *deploy.Step) error {
+	r, err := rolloutIn(ctx, tx, s.Rollout)
+	if err != nil || r.Phase == deploy.Backward {
+		return err
+	}
+	if err := r.Phase.To(deploy.Backward); err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE rollouts SET phase = ?, reason = ? WHERE id = ?", deploy.Backward, s.Note, s.Rollout)
+	return err
+}
+
+func rolloutIn(ctx context.Context, tx *sql.Tx, id int64) (deploy.Rollout, error) {
+	rs, err := scanRollouts(tx.QueryContext(ctx, selectRollouts+" WHERE id = ?", id))
+	if err == nil && len(rs) == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return deploy.Rollout{}, fmt.Errorf("rollout %d: %w", id, err)
+	}
+	return rs[0], nil
+}
+
 // end closes a rollout. What the service is from now on follows from its
 // phase: forward ends as done, backward as rolled back.
 func end(ctx context.Context, tx *sql.Tx, s *deploy.Step) error {
-	rs, err := scanRollouts(tx.QueryContext(ctx, selectRollouts+" WHERE id = ?", s.Rollout))
-	if err != nil || len(rs) != 1 {
-		return fmt.Errorf("rollout %d: found %d: %w", s.Rollout, len(rs), err)
+	r, err := rolloutIn(ctx, tx, s.Rollout)
+	if err != nil {
+		return err
 	}
-	r := rs[0]
 	phase, release, gen, replicas := deploy.Done, r.To, r.ToGen, r.Replicas
 	if r.Phase == deploy.Backward {
 		phase, release, gen, replicas = deploy.RolledBack, r.From, r.FromGen, r.Before
