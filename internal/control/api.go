@@ -178,7 +178,7 @@ type InstanceStatus struct {
 	deploy.Instance
 	Ready    bool   `json:"ready"`    // by its readiness probe
 	InFlight int    `json:"inflight"` // requests in it now
-	Requests int64 `json:"requests"` // answered since it entered the routes
+	Requests int64  `json:"requests"` // answered since it entered the routes
 	Progress string `json:"progress,omitempty"`
 }
 
