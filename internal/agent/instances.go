@@ -16,7 +16,10 @@ import (
 )
 
 // A proc is the process of an instance.
-type proc struct{ *process.Process }
+type proc struct {
+	*process.Process
+	port int
+}
 
 func (p *proc) ended() bool {
 	select {
@@ -70,10 +73,12 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits,
 	})
 	if err != nil {
+		s.a.ports.Release(i.Port)
 		return err
 	}
 	if err := s.a.record.SetProcess(ctx, i.ID, p.PID(), p.Born(), i.Port); err != nil {
 		_, _ = p.Stop(context.WithoutCancel(ctx), "KILL", 0) // its gate was never opened
+		s.a.ports.Release(i.Port)
 		return err
 	}
 	s.fleet.Update(i.ID, func(f *deploy.Instance) bool {
@@ -81,18 +86,20 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 		return true
 	})
 	if err := p.Release(ctx); err != nil {
+		s.a.ports.Release(i.Port)
 		return err
 	}
 	s.own(i, p)
 	return nil
 }
 
-// own notes an instance's process and reports its end.
+// own notes an instance's process, keeps its port, and reports its end.
 func (s *service) own(i deploy.Instance, p *process.Process) {
-	x := &proc{p}
+	x := &proc{p, i.Port}
 	s.mu.Lock()
 	s.procs[i.ID] = x
 	s.mu.Unlock()
+	s.a.ports.Hold(i.Port)
 	s.a.tasks.Go(func() { s.watchExit(i.ID, x) })
 }
 
@@ -102,6 +109,7 @@ func (s *service) watchExit(id string, x *proc) {
 		return
 	case <-x.Done():
 	}
+	s.a.ports.Release(x.port)
 	i, ok := s.fleet.Get(id)
 	if !ok || i.State == deploy.Stopping {
 		return // it was told to
@@ -182,7 +190,7 @@ func (s *service) WaitReady(ctx context.Context, i deploy.Instance) error {
 	if err != nil {
 		return fmt.Errorf("%w%s", err, s.lastLines(i.ID))
 	}
-	return nil
+	return x.Stranger(i.Port)
 }
 
 func (s *service) target(i deploy.Instance) probe.Target {

@@ -26,6 +26,7 @@ type proxyHost struct {
 
 	mu      sync.Mutex
 	current *proxyProc
+	leaving []*proxyProc  // replaced, and still answering on old connections
 	changed chan struct{} // closed when current changes
 	number  int
 	problem string
@@ -225,6 +226,7 @@ func (h *proxyHost) watch(ctx context.Context, p *proxyProc) {
 func (h *proxyHost) lost(p *proxyProc) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.leaving = slices.DeleteFunc(h.leaving, func(l *proxyProc) bool { return l == p })
 	if h.current != p || h.closing {
 		return false
 	}
@@ -274,11 +276,49 @@ func (h *proxyHost) now() *proxyProc {
 }
 
 // apply gives the proxy the table as it is now. When it returns, every later
-// request is routed by it. A proxy that dies meanwhile is waited for.
+// request is routed by it. A proxy that dies meanwhile is waited for. One that
+// was replaced still answers on connections that it has: it gets the table too.
 func (h *proxyHost) apply(ctx context.Context) error {
 	h.applying.Lock()
 	defer h.applying.Unlock()
-	return h.with(ctx, func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) })
+	err := h.with(ctx, func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) })
+	return errors.Join(err, h.withLeaving(ctx, func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) }))
+}
+
+// withLeaving calls fn for each replaced proxy that is still there. One that
+// does not do as told is ended: it would go on sending requests to instances
+// that are about to go.
+func (h *proxyHost) withLeaving(ctx context.Context, fn func(*proxyProc) error) error {
+	h.mu.Lock()
+	leaving := slices.Clone(h.leaving)
+	h.mu.Unlock()
+	for _, p := range leaving {
+		err := fn(p)
+		if err == nil || p.ended(ctx) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		h.a.log.Error("a replaced proxy does not do as told; it is ended", "pid", p.proc.PID(), "error", err)
+		if _, err := p.proc.Stop(ctx, "KILL", 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ended reports whether a proxy that did not answer has ended: it closes its
+// control socket a moment before.
+func (p *proxyProc) ended(ctx context.Context) bool {
+	select {
+	case <-p.proc.Done():
+		return true
+	case <-ctx.Done():
+		return false
+	case <-time.After(2 * time.Second):
+		return false
+	}
 }
 
 // with calls fn for the current proxy until it succeeds, with another one if
@@ -359,6 +399,9 @@ func (h *proxyHost) replace(ctx context.Context, binary string) error {
 
 // retire tells a proxy to drain and end; it does so by itself.
 func (h *proxyHost) retire(ctx context.Context, p *proxyProc) {
+	h.mu.Lock()
+	h.leaving = append(h.leaving, p)
+	h.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := p.client.Quit(ctx); err != nil {
@@ -397,13 +440,31 @@ func (h *proxyHost) tidy(n int) {
 	}
 }
 
-// down tells the proxy at once that an instance has ended.
+// down tells every proxy at once that an instance has ended.
 func (h *proxyHost) down(ctx context.Context, id string) {
-	p := h.now()
-	if p == nil {
-		return
+	tell := func(p *proxyProc) error { return p.client.Down(ctx, id) }
+	var err error
+	if p := h.now(); p != nil {
+		err = tell(p)
 	}
-	if err := p.client.Down(ctx, id); err != nil && ctx.Err() == nil {
+	if err := errors.Join(err, h.withLeaving(ctx, tell)); err != nil && ctx.Err() == nil {
 		h.a.log.Warn("tell the proxy that an instance has ended", "instance", id, "error", err)
 	}
+}
+
+// inflight waits until no request is in flight to an instance through any
+// proxy, at most until ctx ends, and tells how many are.
+func (h *proxyHost) inflight(ctx context.Context, id string) (left int, err error) {
+	count := func(p *proxyProc) error {
+		n, err := p.client.WaitIdle(ctx, id)
+		left += n
+		if ctx.Err() != nil {
+			return nil // not yet
+		}
+		return err
+	}
+	if p := h.now(); p != nil {
+		err = count(p)
+	}
+	return left, errors.Join(err, h.withLeaving(ctx, count))
 }

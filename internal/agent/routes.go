@@ -41,7 +41,8 @@ func (s *service) routes() (proxy.Service, bool) {
 	p.Listen = listen
 	for _, i := range s.fleet.List() {
 		if i.State == deploy.Serving && s.fleet.Unfit(i.ID) == "" && !s.isUnready(i.ID) {
-			p.Instances = append(p.Instances, proxy.Instance{ID: i.ID, Addr: i.Addr(), Release: strconv.Itoa(i.Release)})
+			p.Instances = append(p.Instances, proxy.Instance{ID: i.ID, Addr: i.Addr(), Release: strconv.Itoa(i.Release),
+				Protocol: string(s.spec(i.Release).Proxy.Protocol)})
 		}
 	}
 	return p, true
@@ -146,16 +147,16 @@ func (s *service) waitIdle(ctx context.Context, i deploy.Instance, timeout time.
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for {
-		err = s.a.proxy.with(ctx, func(p *proxyProc) error {
-			round, cancel := context.WithTimeout(ctx, time.Second)
-			defer cancel()
-			left, err = p.client.WaitIdle(round, i.ID)
-			if round.Err() != nil {
-				return nil // not yet
-			}
-			return err
-		})
-		if err != nil || left == 0 || ctx.Err() != nil {
+		round, end := context.WithTimeout(ctx, time.Second)
+		left, err = s.a.proxy.inflight(round, i.ID)
+		end()
+		if err != nil { // a proxy that has died has nothing in flight any more
+			s.log.Warn("ask how many requests are in flight", "instance", i.ID, "error", err)
+			_ = wait(ctx, 50*time.Millisecond)
+		} else if left == 0 {
+			return 0, nil
+		}
+		if ctx.Err() != nil {
 			return left, nil // out of time, which left tells, or interrupted, which ctx does
 		}
 		s.progress(i, fmt.Sprintf("%d in flight", left))

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -50,6 +51,7 @@ func (p *proxy) newTable(c Config, old *table) *table {
 			in := p.instance(tg, i, old)
 			t.instances[i.ID] = in
 			tg.instances = append(tg.instances, in)
+			tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
 		}
 		t.targets[s.Name] = tg
 		for _, key := range s.Listen {
@@ -87,8 +89,9 @@ func (p *proxy) service(name string) *service {
 // instance gives the instance as it is known, be it drained at the moment, or
 // a new one.
 func (p *proxy) instance(t *target, i Instance, old *table) *instance {
+	protocol := cmp.Or(i.Protocol, t.cfg.Protocol)
 	same := func(in *instance) bool {
-		return in != nil && in.Instance == i && in.service == t.service && in.protocol == t.cfg.Protocol
+		return in != nil && in.Instance == i && in.service == t.service && in.protocol == protocol
 	}
 	if in := old.instances[i.ID]; same(in) {
 		return in
@@ -99,7 +102,7 @@ func (p *proxy) instance(t *target, i Instance, old *table) *instance {
 		in.revive()
 		return in
 	}
-	in := &instance{Instance: i, service: t.service, protocol: t.cfg.Protocol}
+	in := &instance{Instance: i, service: t.service, protocol: protocol}
 	in.stats = t.service.stats.release(i.Release)
 	in.pool.in, in.pool.clock = in, p.clock
 	in.pool.dialer.Timeout = dialTimeout

@@ -82,6 +82,9 @@ type Instance struct {
 	ID      string `json:"id"`
 	Addr    string `json:"addr"`
 	Release string `json:"release,omitempty"`
+	// Protocol is what this instance speaks; "" is the service's. During a
+	// rollout that changes it, instances of both kinds serve side by side.
+	Protocol string `json:"protocol,omitempty"`
 }
 
 const maxHeaderBytes = 1 << 20 // what net/http reads at most, whatever MaxHeader says
@@ -139,9 +142,12 @@ func (s Service) validate() error {
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("service %s: "+format, append([]any{s.Name}, args...)...))
 	}
-	if s.Protocol != "" && s.Protocol != HTTP1 && s.Protocol != H2C {
-		fail("protocol %q is neither %s nor %s", s.Protocol, HTTP1, H2C)
+	protocol := func(p string) {
+		if p != "" && p != HTTP1 && p != H2C {
+			fail("protocol %q is neither %s nor %s", p, HTTP1, H2C)
+		}
 	}
+	protocol(s.Protocol)
 	if (s.CertFile == "") != (s.KeyFile == "") {
 		fail("cert_file and key_file go together")
 	}
@@ -151,6 +157,7 @@ func (s Service) validate() error {
 		}
 	}
 	for _, i := range s.Instances {
+		protocol(i.Protocol)
 		if i.ID == "" || i.Addr == "" {
 			fail("instance %q at %q: both id and addr are needed", i.ID, i.Addr)
 		}

@@ -47,7 +47,11 @@ const keepBody = 64 << 10
 
 // mostRepeats bounds how often a request is sent again after a connection
 // ended without an answer.
-const mostRepeats = 3
+//
+// Once is enough for the death of an instance, since the second attempt goes on
+// a connection that is known to be open; and a request that kills whoever
+// answers it is not handed from instance to instance.
+const mostRepeats = 1
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
@@ -87,9 +91,9 @@ func (x *exchange) prepare() bool {
 		x.length = 0
 	}
 	x.upgrade = upgradeOf(r)
-	x.stream = x.length < 0 || x.length > keepBody || x.length > 0 && r.Header["Expect"] != nil
+	x.stream = x.length < 0 || x.length > keepBody || x.length > 0 && (r.Header["Expect"] != nil || x.target.mixed)
 	x.once = !repeatable(r) || x.stream
-	if x.target.cfg.Protocol == H2C {
+	if x.target.cfg.Protocol == H2C && !x.target.mixed {
 		return true
 	}
 	if x.length > 0 && !x.stream && !x.keep() {
@@ -148,7 +152,11 @@ func (x *exchange) tryOne() (done bool) {
 	if in.protocol == H2C {
 		return x.tryH2()
 	}
-	c, err := in.pool.get(x.r.Context(), x.once)
+	if len(x.head) == 0 { // prepared for a table that knew only h2c instances
+		x.stream = x.length != 0
+		x.head = appendHead(x.head, x.r, x.target, &x.conn.sender, x.length, x.upgrade)
+	}
+	c, err := in.pool.get(x.r.Context(), x.once || x.repeats > 0)
 	if err != nil {
 		return x.notConnected(err)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -244,6 +245,9 @@ type sentBody struct {
 
 func (x *exchange) sentBody() *sentBody {
 	b := &sentBody{body: x.r.Body, rc: http.NewResponseController(x.w), most: x.target.cfg.MaxBody}
+	if x.body != nil { // kept for an instance that speaks HTTP/1.1
+		b.body = bytes.NewReader(x.body)
+	}
 	if x.length >= 0 { // a stream may rest for as long as it likes
 		b.pause = x.target.cfg.BodyTimeout
 	}

@@ -22,6 +22,7 @@ type target struct {
 	cfg       Service // with defaults filled in
 	trusted   []netip.Prefix
 	instances []*instance
+	mixed     bool // some instances speak another protocol than the service's
 }
 
 // vhosts are the routes of one listener.

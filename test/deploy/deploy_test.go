@@ -62,7 +62,7 @@ func TestBackToBack(t *testing.T) {
 	}
 }
 
-// TestNoInstanceWaits: while the only instance is replaced by one that may not
+// TestHeldWhileNobodyServes: while the only instance is replaced by one that may not
 // run beside it, requests are held, and not refused.
 func TestHeldWhileNobodyServes(t *testing.T) {
 	w := harness.New(t)
@@ -141,6 +141,26 @@ services:
 	d.More(20)
 	d.None()
 	api.None()
+}
+
+// TestNewProtocol: one release speaks HTTP/1.1, the next h2c only, and back.
+func TestNewProtocol(t *testing.T) {
+	w := harness.New(t)
+	w.Web(3, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	d := w.Drill(200)
+	post := w.Drill(50, func(p *drill.Plan) {
+		p.Method, p.URL, p.Body = http.MethodPost, p.URL+"/echo", []byte(strings.Repeat("x", 5000))
+		p.Expect.BodyEquals = p.Body
+	})
+	w.Web(3, "H2C: 1", "proxy: { protocol: h2c }")
+	w.Must(0, "deploy")
+	d.More(20)
+	w.Must(0, "rollback")
+	d.More(20)
+	d.None()
+	post.None()
 }
 
 // TestNewAddress: a release that listens elsewhere; both addresses answer

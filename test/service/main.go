@@ -98,6 +98,10 @@ func serve(ctx context.Context, boot time.Time) {
 		_, _ = w.Write(body) // a client that has gone needs nothing
 	})
 	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	if os.Getenv("H2C") != "" { // and nothing else
+		server.Protocols = new(http.Protocols)
+		server.Protocols.SetUnencryptedHTTP2(true)
+	}
 	over := make(chan error, 1)
 	go func() {
 		<-ctx.Done()

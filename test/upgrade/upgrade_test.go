@@ -3,6 +3,7 @@
 package upgrade_test
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -115,6 +116,27 @@ func TestUpgradeDuringRollout(t *testing.T) {
 	d.More(20)
 	d.None()
 	w.AllServing("web", 2, 3)
+}
+
+// TestDeployWhileOldProxyDrains: the replaced proxy still answers on the
+// connections that it has, and must learn of a rollout, too.
+func TestDeployWhileOldProxyDrains(t *testing.T) {
+	w := harness.New(t)
+	w.Web(3, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	slow := func(p *drill.Plan) { p.URL += "/slow?for=1500ms"; p.Connections = 100 }
+	d, long := w.Drill(200), w.Drill(40, slow)
+	for n := range 3 {
+		d.More(100)
+		w.Must(0, "upgrade")
+		w.Web(3, fmt.Sprint("N: ", n), "")
+		w.Must(0, "deploy")
+	}
+	d.More(100)
+	d.None()
+	long.None()
+	w.AllServing("web", 4, 3)
 }
 
 // TestAgentRestarted: an agent that is stopped and started, as by systemd,

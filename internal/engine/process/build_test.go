@@ -28,7 +28,7 @@ func TestBuildCalledOff(t *testing.T) {
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- Build(ctx, t.TempDir(), `sh -c '`+strings.ReplaceAll(stubborn, "$$$$", "$$")+`' & wait`, w)
+		done <- Build(ctx, t.TempDir(), `sh -c '`+stubborn+`' & wait`, w)
 		w.Close()
 	}()
 	b := make([]byte, 20)

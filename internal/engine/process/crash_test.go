@@ -37,7 +37,7 @@ func helperChurn(args []string) {
 	e := new(Engine)
 	journal := must(os.OpenFile(filepath.Join(args[0], "journal"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600))
 	for {
-		p := must(e.Prepare(context.Background(), helperCommand(args[0], []string{"sh", "-c", "echo $$$$ >> ran; exec cat fifo"})))
+		p := must(e.Prepare(context.Background(), helperCommand(args[0], []string{"sh", "-c", "echo $$ >> ran; exec cat fifo"})))
 		must(fmt.Fprintln(journal, p.PID(), p.Born()))
 		fmt.Println("recorded")
 		must(0, p.Release(context.Background()))

@@ -48,6 +48,7 @@ func TestPortsInUseAreNotPicked(t *testing.T) {
 			continue
 		}
 		p.Low, p.High, p.next = port, port, 0
+		p.Release(port)
 		if got, err := p.Pick(none); err == nil {
 			t.Errorf("%d was picked while %s is bound", got, l.Addr())
 		}
@@ -71,6 +72,7 @@ func TestPortsRestForARound(t *testing.T) {
 			t.Errorf("%d came again after %d picks", port, i-was)
 		}
 		last[port] = i
+		p.Release(port)
 	}
 }
 

@@ -37,11 +37,11 @@ func pidsIn(t *testing.T, log string, n int) []int {
 	return pids
 }
 
-const stubborn = `trap "" TERM HUP INT; echo $$$$; while :; do sleep 1000; done`
+const stubborn = `trap "" TERM HUP INT; echo $$; while :; do sleep 1000; done`
 
 func TestStopIsHeardByTheLeaderOnly(t *testing.T) {
 	e := engine(t)
-	c := command(t, "sh", "-c", `sh -c 'trap "echo heard" TERM; echo $$$$; while :; do sleep 0.01; done' & trap "exit 3" TERM; echo $$$$; wait`)
+	c := command(t, "sh", "-c", `sh -c 'trap "echo heard" TERM; echo $$; while :; do sleep 0.01; done' & trap "exit 3" TERM; echo $$; wait`)
 	p := start(t, e, c)
 	pids := pidsIn(t, c.LogFile, 2)
 	x, err := p.Stop(t.Context(), "SIGTERM", patience)
@@ -100,7 +100,7 @@ func TestChildThatLeavesTheSessionIsEnded(t *testing.T) {
 
 func TestChildrenOfACrashedLeaderAreEnded(t *testing.T) {
 	e := engine(t)
-	c := command(t, "sh", "-c", `sh -c '`+stubborn+`' & read x < fifo; kill -SEGV $$$$`)
+	c := command(t, "sh", "-c", `sh -c '`+stubborn+`' & read x < fifo; kill -SEGV $$`)
 	fifo := filepath.Join(c.Dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ s=socket.create_server(("127.0.0.1",$PORT)); print(1,flush=True); s.accept(); si
 
 func TestStopOfAFrozenProcess(t *testing.T) {
 	e := engine(t)
-	c := command(t, "sh", "-c", `trap "exit 9" TERM; echo 1; kill -STOP $$$$; while :; do sleep 0.01; done`)
+	c := command(t, "sh", "-c", `trap "exit 9" TERM; echo 1; kill -STOP $$; while :; do sleep 0.01; done`)
 	p := start(t, e, c)
 	pidsIn(t, c.LogFile, 1)
 	eventually(t, "it is frozen", func() bool { s, err := readStat(p.PID()); return err == nil && s.state == 'T' })
