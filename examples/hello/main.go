@@ -39,9 +39,13 @@ func main() {
 		fmt.Fprintf(w, "%s from release %s\n", greeting, os.Getenv("SEGUE_RELEASE"))
 	})
 	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.Copy(w, r.Body); err != nil {
+		// Read first: Go's server closes the request's body when the answer begins.
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
 			log.Print(err)
+			return
 		}
+		_, _ = w.Write(body) // a client that has gone needs nothing
 	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		d, err := time.ParseDuration(r.FormValue("for"))

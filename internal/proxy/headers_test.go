@@ -128,6 +128,10 @@ func TestLimits(t *testing.T) {
 	refused("header", res, 431, "header-too-large")
 	res, _ = send(t, fresh(), "POST", p.url("/"), strings.Repeat("x", 100_001), nil)
 	refused("body", res, 413, "body-too-large")
+	// One that waits for the answer before it sends the body.
+	if got := talk(t, p.addr, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 413") {
+		t.Errorf("a body that is announced as too long: %q", got)
+	}
 	req, _ := http.NewRequest("POST", p.url("/"), io.MultiReader(strings.NewReader(strings.Repeat("x", 200_000))))
 	if res, err := fresh().Do(req); err == nil {
 		refused("chunked body", res, 413, "body-too-large")

@@ -297,6 +297,9 @@ func (x *exchange) leaveBody() {
 // request. The client gets a moment to take the answer before the reset that
 // its unread bytes bring about. (net/http does so only in some cases.)
 func (x *exchange) hangUp() {
+	// Else net/http reads up to 256 KiB of the body before it sends the answer,
+	// and waits for a client that is waiting for the answer.
+	http.NewResponseController(x.w).EnableFullDuplex()
 	x.flush()
 	chunked := x.w.Header().Get("Content-Length") == "" && x.r.ProtoAtLeast(1, 1) &&
 		x.r.Method != http.MethodHead && x.status != http.StatusNoContent && x.status != http.StatusNotModified
