@@ -51,7 +51,7 @@ func deployTime(t *testing.T, n, surge int) time.Duration {
 	w := harness.NewWith(t, harness.SegueFast(t))
 	release := func(number int) {
 		w.Web(n, fmt.Sprintf("BOOT: %v, N: %d", boot, number), fmt.Sprintf(
-			"probes: { startup: { http: /health, every: %v, failures: 300 }, readiness: { http: /health } }\nstrategy: { surge: %d, min_ready: %v }", every, surge, minReady))
+			"probes: { startup: { http: /health, every: %v, failures: 300 }, readiness: { http: /health } }\nstrategy: { surge: %d, min_ready: %v, progress_deadline: 1m }", every, surge, minReady))
 	}
 	release(1)
 	w.Agent()
