@@ -2,6 +2,7 @@ package crash_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"syscall"
@@ -44,8 +45,51 @@ func TestProxyKilled(t *testing.T) {
 	w.AllServing("web", 1, 2)
 }
 
-// TestProxyKilledWithoutAgent: when the agent is dead at that moment, the next
-// one starts the proxy. Both dead at once is what socket units are for.
+// TestBothKilledAtOnce: under a socket unit systemd keeps the listening sockets,
+// so that even then connections wait and are not refused.
+func TestBothKilledAtOnce(t *testing.T) {
+	w := harness.New(t)
+	w.Web(2, "", "")
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", w.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	socket, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	agent := w.Activated(socket)
+	w.Must(0, "deploy")
+	d := w.Drill(200)
+	for range 3 {
+		d.More(100)
+		st := w.Status()
+		agent.Kill()
+		if err := syscall.Kill(st.Proxy.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		agent = w.Activated(socket)
+		w.Until("a proxy is there", func() bool { return w.Status().Proxy.PID != 0 })
+		if now := w.Status(); now.Services[0].Instances[0].PID != st.Services[0].Instances[0].PID {
+			t.Error("the instances are others")
+		}
+	}
+	d.More(100)
+	r := d.Result()
+	t.Logf("%s", r.Verdict())
+	if n := r.ByClass[drill.Refused]; n > 0 {
+		t.Errorf("%d connections were refused", n)
+	}
+	if most := int64(3 * (drill.DefaultConnections + 20)); r.Lost > most {
+		t.Errorf("%d requests were lost\n%s", r.Lost, harness.Explain(r, 20))
+	}
+	w.AllServing("web", 1, 2)
+}
+
+// TestAgentAndProxyKilledInTurn: an agent that died is replaced by one that
+// adopts the proxy, again and again.
 func TestAgentAndProxyKilledInTurn(t *testing.T) {
 	w := harness.New(t)
 	w.Web(2, "", "")

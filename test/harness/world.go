@@ -157,12 +157,27 @@ type Agent struct {
 // Agent starts an agent and waits until it answers. env is added to its own.
 func (w *World) Agent(env ...string) *Agent {
 	w.T.Helper()
+	return w.start(w.command("agent"), env)
+}
+
+// Activated is Agent with listening sockets passed on as systemd does it
+// (sd_listen_fds(3)); the files stay the test's, as systemd's stay systemd's.
+func (w *World) Activated(sockets ...*os.File) *Agent {
+	w.T.Helper()
+	cmd := w.command("agent")
+	cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`}, cmd.Args...)
+	cmd.Path = "/bin/sh"
+	cmd.ExtraFiles = sockets
+	return w.start(cmd, []string{fmt.Sprint("LISTEN_FDS=", len(sockets))})
+}
+
+func (w *World) start(cmd *exec.Cmd, env []string) *Agent {
+	w.T.Helper()
 	log, err := os.OpenFile(w.logPath(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	defer log.Close()
-	cmd := w.command("agent")
 	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
