@@ -13,7 +13,8 @@ import (
 type cell struct {
 	perCPU []float64 // requests per CPU-second
 	rate   []float64 // requests per second
-	busy   []float64 // of the proxy's CPU, 1 is all of it
+	busy   []float64 // the proxy, of its CPU; 1 is all of it
+	load   []float64 // the load's CPU, whoever it worked for
 }
 
 // TestThroughput drives each peer as hard as one CPU allows, and counts
@@ -49,28 +50,44 @@ func TestThroughput(t *testing.T) {
 func (b *bench) measure(s scenario, p *proc, addr string, c *cell) {
 	b.t.Helper()
 	b.wrk(s, addr, time.Second) // to be warm
-	if p == nil {
-		c.rate = append(c.rate, b.wrk(s, addr, span).perSecond())
-		return
+	_, loadCPU, _ := cpus()
+	load := b.busy(loadCPU)
+	var used time.Duration
+	if p != nil {
+		used = b.cpu(p)
 	}
-	before := b.cpu(p)
 	r := b.wrk(s, addr, span)
-	used := (b.cpu(p) - before).Seconds()
+	took := time.Duration(r.US) * time.Microsecond
 	c.rate = append(c.rate, r.perSecond())
-	c.perCPU = append(c.perCPU, float64(r.Requests)/used)
-	c.busy = append(c.busy, used/(float64(r.US)/1e6))
+	c.load = append(c.load, share(b.busy(loadCPU)-load, took))
+	if p != nil {
+		used = b.cpu(p) - used
+		c.perCPU = append(c.perCPU, float64(r.Requests)/used.Seconds())
+		c.busy = append(c.busy, share(used, took))
+	}
+}
+
+func share(used, of time.Duration) float64 { return min(used.Seconds()/of.Seconds(), 1) }
+
+func (b *bench) busy(cpu string) time.Duration {
+	b.t.Helper()
+	d, err := busyOf(cpu)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return d
 }
 
 func reportThroughput(t *testing.T, list []peer, cells map[string]map[string]*cell) {
 	t.Helper()
 	var tab table
-	tab.row("scenario", "proxy", "requests per CPU-second", "(worst … best round)", "Segue ÷ it", "(by round)", "requests/s", "proxy's CPU")
+	tab.row("scenario", "proxy", "requests per CPU-second", "(worst … best round)", "Segue ÷ it", "(by round)", "requests/s", "proxy, of its CPU", "load's CPU busy")
 	for _, s := range chosen() {
 		our := cells[s.name][ours]
 		for _, p := range list {
 			c := cells[s.name][p.name]
 			if p.name == direct {
-				tab.row(s.name, p.name, "", "", "", "", thousands(median(c.rate)), "")
+				tab.row(s.name, p.name, "", "", "", "", thousands(median(c.rate)), "", percent(median(c.load)))
 				continue
 			}
 			var times []float64 // round by round, so that what disturbs a round counts less
@@ -79,7 +96,7 @@ func reportThroughput(t *testing.T, list []peer, cells map[string]map[string]*ce
 					times = append(times, our.perCPU[n]/c.perCPU[n])
 				}
 			}
-			tab.row(s.name, p.name, thousands(median(c.perCPU)), spread(c.perCPU, thousands), ratio(median(times)), spread(times, ratio), thousands(median(c.rate)), fmt.Sprintf("%.0f %%", 100*median(c.busy)))
+			tab.row(s.name, p.name, thousands(median(c.perCPU)), spread(c.perCPU, thousands), ratio(median(times)), spread(times, ratio), thousands(median(c.rate)), percent(median(c.busy)), percent(median(c.load)))
 		}
 	}
 	write(t, "throughput", fmt.Sprintf("%d rounds of %v each, medians; %s.", rounds, span, pinning()), tab, list)
@@ -132,5 +149,7 @@ func ratio(v float64) string {
 	}
 	return fmt.Sprintf("%.2f", v)
 }
+
+func percent(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }
 
 func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }

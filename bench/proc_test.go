@@ -195,6 +195,31 @@ func ownCPU(pid int, fields ...int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
+// busyOf is how long a CPU, by its number, was not idle since the machine
+// started, whoever it worked for.
+func busyOf(cpu string) (time.Duration, error) {
+	data, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		f := strings.Fields(line)
+		if len(f) < 9 || f[0] != "cpu"+cpu {
+			continue
+		}
+		var ticks int64
+		for _, field := range []int{1, 2, 3, 6, 7} { // user, nice, system, irq, softirq
+			n, err := strconv.ParseInt(f[field], 10, 64)
+			if err != nil {
+				return 0, err
+			}
+			ticks += n
+		}
+		return time.Duration(ticks) * 10 * time.Millisecond, nil
+	}
+	return 0, fmt.Errorf("/proc/stat has no cpu%s", cpu)
+}
+
 // A memory is what processes hold, in bytes.
 type memory struct{ rss, pss int64 }
 
