@@ -1,13 +1,16 @@
 package process
 
 import (
-	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stranger tells who listens on a port that this instance was given, when that
@@ -48,25 +51,63 @@ func commandOf(pid int) string {
 }
 
 // listeners finds the sockets that listen on a port, by inode as /proc/PID/fd
-// shows them (proc_net_tcp.txt of the kernel's documentation).
+// shows them. It asks the kernel for listening sockets of that port alone
+// (sock_diag(7)): /proc/net/tcp goes through every connection of the machine.
 func listeners(port int) map[string]bool {
 	found := map[string]bool{}
-	suffix := fmt.Sprintf(":%04X", port)
-	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		f, err := os.Open(file)
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		msgs, err := diag(family, port)
 		if err != nil {
-			continue // no IPv6, or no /proc: then nothing is told
+			continue // no IPv6, or no sock_diag: then nothing is told
 		}
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			col := strings.Fields(lines.Text())
-			if len(col) > 9 && col[3] == "0A" && strings.HasSuffix(col[1], suffix) {
-				found["socket:["+col[9]+"]"] = true
+		for _, m := range msgs {
+			// struct inet_diag_msg: 4 bytes, a sockid of 48, 4 times 4 bytes, the inode.
+			if m.Header.Type == unix.SOCK_DIAG_BY_FAMILY && len(m.Data) >= 72 {
+				found[fmt.Sprintf("socket:[%d]", binary.NativeEndian.Uint32(m.Data[68:]))] = true
 			}
 		}
-		f.Close()
 	}
 	return found
+}
+
+// diag dumps the TCP sockets of a family that listen on a port.
+func diag(family byte, port int) ([]syscall.NetlinkMessage, error) {
+	const listening = 1 << 10 // TCP_LISTEN
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	// struct nlmsghdr, then struct inet_diag_req_v2, of which the source port is
+	// the first field of its sockid, in network order.
+	req := make([]byte, unix.NLMSG_HDRLEN+56)
+	binary.NativeEndian.PutUint32(req, uint32(len(req)))
+	binary.NativeEndian.PutUint16(req[4:], unix.SOCK_DIAG_BY_FAMILY)
+	binary.NativeEndian.PutUint16(req[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	body := req[unix.NLMSG_HDRLEN:]
+	body[0], body[1] = family, unix.IPPROTO_TCP
+	binary.NativeEndian.PutUint32(body[4:], listening)
+	binary.BigEndian.PutUint16(body[8:], uint16(port))
+	if err := unix.Sendto(fd, req, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return nil, err
+	}
+	var all []syscall.NetlinkMessage
+	for buf := make([]byte, 16<<10); ; {
+		n, _, err := unix.Recvfrom(fd, buf, 0)
+		if err != nil {
+			return nil, err
+		}
+		msgs, err := syscall.ParseNetlinkMessage(slices.Clone(buf[:n]))
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range msgs {
+			if m.Header.Type == unix.NLMSG_DONE || m.Header.Type == unix.NLMSG_ERROR {
+				return all, nil
+			}
+			all = append(all, m)
+		}
+	}
 }
 
 // holds reports whether a process has one of the sockets open. One that may not
