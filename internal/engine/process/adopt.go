@@ -36,7 +36,7 @@ func (e *Engine) Adopt(pid int, born uint64) (*Process, error) {
 	}
 	cg := findCgroup(pid, born)
 	if errors.Is(err, ErrGone) {
-		l := leader{pid: pid, born: born, cgroup: cg}
+		l := leader{pid: pid, born: born, cgroup: cg, scans: &e.scans}
 		rest := l.endRest(time.Now().Add(killPatience))
 		if rest = errors.Join(rest, cg.remove()); rest != nil {
 			return nil, fmt.Errorf("pid %d has ended, but: %w", pid, rest)

@@ -24,22 +24,24 @@ func (p *Process) Stranger(port int) error {
 	if len(inodes) == 0 || holds(p.pid, inodes) {
 		return nil
 	}
-	var stranger stat
-	own := false
-	err := scan(func(s stat) {
-		if own || !holds(s.pid, inodes) {
-			return
-		}
-		if s.session == p.pid || s.start >= p.born&(1<<tickBits-1) {
-			own = true
-			return
-		}
-		stranger = s
-	})
-	if err != nil || own || stranger.pid == 0 {
+	all, err := p.engine.scans.all()
+	if err != nil {
 		return nil // who it is cannot be told; that is no reason to accuse
 	}
-	return fmt.Errorf("port %d, which it was given, has been taken by process %d (%s); start it again", port, stranger.pid, commandOf(stranger.pid))
+	stranger := 0
+	for _, s := range all {
+		if !holds(s.pid, inodes) {
+			continue
+		}
+		if s.session == p.pid || s.start >= p.born&(1<<tickBits-1) {
+			return nil
+		}
+		stranger = s.pid
+	}
+	if stranger == 0 {
+		return nil
+	}
+	return fmt.Errorf("port %d, which it was given, has been taken by process %d (%s); start it again", port, stranger, commandOf(stranger))
 }
 
 func commandOf(pid int) string {

@@ -10,12 +10,20 @@ import (
 
 func none(int) bool { return false }
 
+// releaseAll gives back what a test has picked.
+func (p *Ports) releaseAll() {
+	for port := range p.held {
+		p.Release(port)
+	}
+}
+
 func TestPortsAreOutsideTheKernelsRange(t *testing.T) {
 	low, high, err := ephemeral()
 	if err != nil {
 		t.Fatal(err)
 	}
 	var p Ports
+	defer p.releaseAll()
 	var mu sync.Mutex
 	seen := make(map[int]bool)
 	var all sync.WaitGroup
@@ -38,6 +46,7 @@ func TestPortsAreOutsideTheKernelsRange(t *testing.T) {
 func TestPortsInUseAreNotPicked(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:", "0.0.0.0:", "[::]:", "[::1]:"} {
 		p := Ports{Low: 20000, High: 20200}
+		defer p.releaseAll()
 		port, err := p.Pick(none)
 		if err != nil {
 			t.Fatal(err)

@@ -40,6 +40,7 @@ type Engine struct {
 	live     map[*Process]struct{}
 	watching sync.WaitGroup
 	sweep    sync.Once // of cgroups that earlier agents left behind
+	scans    scans
 }
 
 // A Command says what an instance runs.

@@ -1,12 +1,9 @@
 package process
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -48,7 +45,7 @@ func (p *Process) watch() {
 // finish clears away what the ended leader has left. Survivors are first killed
 // while the leader is still a zombie, as then nobody else can have its number.
 func (p *Process) finish(pidfd int) (Exit, error) {
-	l := leader{pid: p.pid, born: p.born, cgroup: p.cgroup, numbers: true}
+	l := leader{pid: p.pid, born: p.born, cgroup: p.cgroup, numbers: true, scans: &p.engine.scans}
 	remain := l.endRest(time.Now().Add(killPatience))
 	exit := reap(pidfd)
 	if !exit.Known {
@@ -70,6 +67,7 @@ type leader struct {
 	born    uint64
 	cgroup  *cgroup
 	numbers bool
+	scans   *scans
 }
 
 // envLeader marks the children of an instance, also those that leave its
@@ -103,21 +101,17 @@ func (l leader) endRest(deadline time.Time) error {
 }
 
 func (l leader) survivors() (left []stat, err error) {
-	inside, mark := l.cgroup.pids(), []byte("\x00"+leaderMark(l.pid, l.born)+"\x00")
-	err = scan(func(s stat) {
+	inside, mark := l.cgroup.pids(), leaderMark(l.pid, l.born)
+	all, err := l.scans.all()
+	for _, s := range all {
 		if s.pid == l.pid || s.ended() || s.start < l.born&(1<<tickBits-1) {
-			return
+			continue
 		}
-		if inside[s.pid] || l.numbers && (s.session == l.pid || s.group == l.pid) || marked(s.pid, mark) {
-			left = append(left, s)
+		if inside[s.pid] || l.numbers && (s.session == l.pid || s.group == l.pid) || s.mark() == mark {
+			left = append(left, s.stat)
 		}
-	})
+	}
 	return left, err
-}
-
-func marked(pid int, mark []byte) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	return err == nil && bytes.Contains(append([]byte{0}, env...), mark)
 }
 
 // killOne kills a process and waits until it has ended.
