@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -82,8 +83,8 @@ func partial() bool {
 
 // measured tells when and on what.
 func measured(list []peer) string {
-	s := fmt.Sprintf("%s, commit %s; %s, %d CPUs, Linux %s, %s; load average when it ended: %s.\n", time.Now().Format(time.DateOnly),
-		commit(), cpuModel(), runtime.NumCPU(), first("/proc/sys/kernel/osrelease"), runtime.Version(), first("/proc/loadavg"))
+	s := fmt.Sprintf("%s, commit %s; %s, %d CPUs, Linux %s, %s; load average before the run %s, now %s.%s\n", time.Now().Format(time.DateOnly),
+		commit(), cpuModel(), runtime.NumCPU(), first("/proc/sys/kernel/osrelease"), runtime.Version(), loadBefore, first("/proc/loadavg"), disturbed())
 	var about []string
 	for _, p := range list {
 		if a := p.about(); a != "" {
@@ -94,6 +95,16 @@ func measured(list []peer) string {
 		s += strings.Join(about, "; ") + ".\n"
 	}
 	return s
+}
+
+var loadBefore = first("/proc/loadavg")
+
+// disturbed warns when the machine was not ours alone to begin with.
+func disturbed() string {
+	if load, err := strconv.ParseFloat(loadBefore, 64); err == nil && load > 1 {
+		return "\n**The machine was doing other work as well: measure again before believing it.**"
+	}
+	return ""
 }
 
 func commit() string {
