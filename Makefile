@@ -23,6 +23,7 @@ lint:
 	go tool nilness ./...
 
 unit:
+	@scripts/need python3
 	go test -race $$(go list ./... | grep -v /test/)
 
 # Whole processes: agent, proxy and services, under a drill. One package after

@@ -52,6 +52,7 @@ type Agent struct {
 
 	mu       sync.Mutex
 	services map[string]*service
+	claimed  map[string]int       // addresses of rollouts that are about to begin, by how many
 	fresh    map[string]time.Time // trees that were sent lately and may not have a release yet
 	settings control.Settings
 }
@@ -85,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 
 func open(ctx context.Context, o Options) (*Agent, error) {
 	a := &Agent{o: o, log: o.Log, began: time.Now(), events: newHub(), quit: make(chan error, 1),
-		services: map[string]*service{}, fresh: map[string]time.Time{}}
+		services: map[string]*service{}, claimed: map[string]int{}, fresh: map[string]time.Time{}}
 	var err error
 	if a.journal, err = journal.Open(filepath.Join(o.State, "segue.db")); err != nil {
 		return nil, err

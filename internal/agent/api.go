@@ -48,10 +48,7 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 	if err != nil {
 		return control.Begun{}, err
 	}
-	if err := a.prepareSockets(ctx, rel.Spec); err != nil {
-		return control.Begun{}, err
-	}
-	b, err := s.begin(ctx, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
+	return a.rollTo(ctx, s, rel.Spec, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
 		r := deploy.Rollout{Kind: deploy.KindDeploy, To: rel.Number, Replicas: q.Spec.Replicas, Who: q.Who, Why: q.Why}
 		if c.Release == rel.Number && !q.Force {
 			if c.Replicas == q.Spec.Replicas {
@@ -61,11 +58,43 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 		}
 		return r, nil
 	})
+}
+
+// rollTo begins a rollout to a release that may listen on addresses of its own.
+// They are opened before anything is begun: a port that is taken, or a proxy
+// that does not start, changes nothing. Clients that connect already wait in
+// the sockets' queues; the proxy accepts on them once the routes know the
+// service.
+func (a *Agent) rollTo(ctx context.Context, s *service, spec deploy.Service, waitForIt bool, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
+	done := a.claimAddresses(spec.Listen)
+	defer func() {
+		done()
+		a.closeSockets(ctx) // those that nothing has come of
+	}()
+	if err := a.prepareSockets(ctx, spec); err != nil {
+		return control.Begun{}, err
+	}
+	b, err := s.begin(ctx, waitForIt, change)
 	if err != nil || b.Nothing {
-		a.proxy.dropSockets(ctx, a.sockets.release(a.listening()))
 		return b, err
 	}
-	return b, a.openListeners(ctx, rel.Spec)
+	return b, a.openListeners(ctx, spec)
+}
+
+// claimAddresses keeps the sockets of a rollout that is about to begin from
+// being closed by the end of another.
+func (a *Agent) claimAddresses(keys []string) (done func()) {
+	count := func(by int) {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		for _, key := range keys {
+			if a.claimed[key] += by; a.claimed[key] == 0 {
+				delete(a.claimed, key)
+			}
+		}
+	}
+	count(1)
+	return func() { count(-1) }
 }
 
 func busy(r deploy.Rollout) error {
@@ -83,9 +112,8 @@ func (a *Agent) find(_ context.Context, name string) *service {
 	return s
 }
 
-// prepareSockets opens what a release is to listen on, before anything is
-// begun: a port that is taken, or a proxy that does not start, changes nothing.
-// Clients that connect already wait in the sockets' queues.
+// prepareSockets opens what a release is to listen on, and starts the proxy if
+// there is none.
 func (a *Agent) prepareSockets(ctx context.Context, spec deploy.Service) error {
 	if spec.Worker() {
 		return nil
@@ -150,11 +178,11 @@ func (a *Agent) Rollback(ctx context.Context, q control.Request) (control.Begun,
 	if r := s.underWay(); r != nil && q.Release == 0 && !q.Wait {
 		return s.callOff(*r, q)
 	}
-	return s.begin(ctx, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
-		to, err := s.rollbackTo(ctx, c, q.Release)
-		if err != nil {
-			return deploy.Rollout{}, err
-		}
+	to, err := s.rollbackTo(ctx, s.now(), q.Release)
+	if err != nil {
+		return control.Begun{}, err
+	}
+	return a.rollTo(ctx, s, to.Spec, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
 		r := deploy.Rollout{Kind: deploy.KindRollback, To: to.Number, Replicas: c.Replicas, Who: q.Who, Why: q.Why}
 		if c.Release == 0 {
 			r.Replicas = to.Spec.Replicas
@@ -162,7 +190,7 @@ func (a *Agent) Rollback(ctx context.Context, q control.Request) (control.Begun,
 		if to.Number == c.Release {
 			return r, errNothing
 		}
-		return r, a.prepareSockets(ctx, to.Spec)
+		return r, nil
 	})
 }
 

@@ -72,6 +72,12 @@ func (a *Agent) Watch(ctx context.Context, id, since int64, tell func(control.Ev
 		return control.Errorf(control.CodeNone, "there is no rollout %d; `segue history` lists them", id)
 	}
 	for {
+		// First whether it is over, then its steps: the other way round, those
+		// written in between would never be told.
+		end, err := a.endOf(ctx, id)
+		if err != nil {
+			return err
+		}
 		steps, err := a.journal.Steps(ctx, id, since)
 		if err != nil {
 			return err
@@ -82,8 +88,8 @@ func (a *Agent) Watch(ctx context.Context, id, since int64, tell func(control.Ev
 				return err
 			}
 		}
-		if over, err := a.tellEnd(ctx, id, tell); over || err != nil {
-			return err
+		if end != nil {
+			return tell(*end)
 		}
 		if err := w.wait(ctx, a.living.Done(), tell); err != nil {
 			return err
@@ -109,16 +115,17 @@ func (w *watcher) wait(ctx context.Context, left <-chan struct{}, tell func(cont
 	}
 }
 
-// tellEnd tells the last event of a rollout that has ended and been settled.
-func (a *Agent) tellEnd(ctx context.Context, id int64, tell func(control.Event) error) (bool, error) {
+// endOf is the last event of a rollout that has ended and been settled, nil of
+// one that has not.
+func (a *Agent) endOf(ctx context.Context, id int64) (*control.Event, error) {
 	r, err := a.journal.Rollout(ctx, id)
 	if err != nil || !r.Phase.Ended() {
-		return false, err
+		return nil, err
 	}
 	if s := a.service(r.Service); s != nil && s.isRolling(id) {
-		return false, nil // its end is written and not yet acted on
+		return nil, nil // its end is written and not yet acted on
 	}
-	return true, tell(control.Event{At: r.Ended, Rollout: id, End: r.Phase, Reason: r.Reason})
+	return &control.Event{At: r.Ended, Rollout: id, End: r.Phase, Reason: r.Reason}, nil
 }
 
 func (s *service) isRolling(id int64) bool {

@@ -42,9 +42,9 @@ func (a *Agent) Plan(ctx context.Context, q control.DeployRequest) (control.Plan
 		fleet = s.fleet.List()
 		p.Changes = changes(s.spec(c.Release), q.Spec)
 	}
-	if p.From == p.To {
+	if p.From == p.To && !q.Force {
 		r.Kind, r.ToGen = deploy.KindScale, r.FromGen
-		p.Nothing = r.Before == r.Replicas && !q.Force
+		p.Nothing = r.Before == r.Replicas
 	}
 	if !p.Nothing {
 		p.Steps, err = simulate(ctx, q.Spec.Strategy, r, fleet)

@@ -114,7 +114,6 @@ func TestPlan(t *testing.T) {
 	}
 
 	t.Run("force", func(t *testing.T) {
-		t.Skip("Plan makes a scale of it, and tells no steps; a deploy with --force replaces")
 		p := plan(func(q *control.DeployRequest) { q.Force = true })
 		if p.Nothing || !strings.Contains(story(p.Steps), "drain web-1.1") {
 			t.Errorf("nothing %v, %s", p.Nothing, story(p.Steps))

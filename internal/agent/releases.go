@@ -125,7 +125,7 @@ func (a *Agent) afterRollout(ctx context.Context, s *service) {
 		if err := a.proxy.apply(ctx); err != nil {
 			s.log.Warn("tell the proxy", "error", err)
 		}
-		a.proxy.dropSockets(ctx, a.sockets.release(a.listening()))
+		a.closeSockets(ctx)
 	}
 	if err := s.prune(ctx); err != nil {
 		s.log.Warn("drop old releases", "error", err)
@@ -133,9 +133,19 @@ func (a *Agent) afterRollout(ctx context.Context, s *service) {
 	a.sweep(ctx)
 }
 
-// listening is every address that some service needs.
+// closeSockets closes the sockets that nobody needs.
+func (a *Agent) closeSockets(ctx context.Context) {
+	a.proxy.dropSockets(ctx, a.sockets.release(a.listening()))
+}
+
+// listening is every address that some service needs, or is about to.
 func (a *Agent) listening() map[string]bool {
 	keys := map[string]bool{}
+	a.mu.Lock()
+	for key := range a.claimed {
+		keys[key] = true
+	}
+	a.mu.Unlock()
 	for _, s := range a.all() {
 		_, listen := s.routing()
 		for _, key := range listen {

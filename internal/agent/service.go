@@ -243,12 +243,12 @@ func (s *service) rolloutID() int64 {
 func (s *service) begin(ctx context.Context, waitForIt bool, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
 	for {
 		b, settled, err := s.tryBegin(ctx, change)
-		var busy *journal.BusyError
-		if !errors.As(err, &busy) {
+		var inTheWay *journal.BusyError
+		if !errors.As(err, &inTheWay) {
 			return b, err
 		}
 		if !waitForIt {
-			return b, &control.Error{Code: control.CodeBusy, Message: busy.Error(), Rollout: &busy.Rollout}
+			return b, busy(inTheWay.Rollout)
 		}
 		select {
 		case <-ctx.Done():

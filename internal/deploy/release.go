@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"sort"
 	"strings"
 	"time"
@@ -64,6 +65,14 @@ func (e Environment) Names() []string {
 	return names
 }
 
-// String hides the values, so that printing an Environment by accident tells
-// nothing.
+// String hides the values, and Format and LogValue see to it that printing an
+// Environment by accident tells nothing, whatever the verb.
 func (e Environment) String() string { return "[" + strings.Join(e.Names(), " ") + "]" }
+
+// Format implements fmt.Formatter.
+func (e Environment) Format(f fmt.State, _ rune) {
+	_, _ = f.Write([]byte(e.String())) // fmt has nowhere to tell of it
+}
+
+// LogValue implements slog.LogValuer.
+func (e Environment) LogValue() slog.Value { return slog.StringValue(e.String()) }
