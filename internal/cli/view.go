@@ -37,6 +37,8 @@ type viewLine struct {
 	verb    deploy.Verb // of its last step
 	stepped time.Time   // when that was
 	changed time.Time
+
+	progressed time.Time // when a log was last told of progress between steps
 }
 
 // settled tells that nothing more is going to happen to the instance soon.
@@ -96,6 +98,9 @@ func (v *view) show(ev control.Event) {
 	}
 }
 
+// progressEvery spares a log a line for each question of a long startup.
+const progressEvery = 2 * time.Second
+
 // set sets an instance's line. Progress reaches us beside the steps and may be
 // late: what is older than the last step is no news.
 func (v *view) set(ev control.Event, text string) {
@@ -113,6 +118,12 @@ func (v *view) set(ev control.Event, text string) {
 	text = printable(text)
 	if v.quiet || l.text == text {
 		return
+	}
+	if v.live == nil && ev.Step == nil {
+		if ev.At.Sub(l.progressed) < progressEvery {
+			return
+		}
+		l.progressed = ev.At
 	}
 	l.text, l.changed = text, ev.At
 	if v.live == nil {

@@ -59,7 +59,7 @@ func (w waiter) startup(ctx context.Context, p deploy.Probe) error {
 		case s.yes >= p.Successes:
 			return nil
 		case s.no >= p.Failures:
-			return fmt.Errorf("startup: no yes in %d questions over %v: %w", s.tried, time.Since(began).Round(time.Millisecond), err)
+			return fmt.Errorf("startup: not ready after %d questions in %v: %w", s.tried, time.Since(began).Round(time.Millisecond), err)
 		}
 		if err := sleep(ctx, time.Until(next), "startup", s.last); err != nil {
 			return err

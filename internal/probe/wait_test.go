@@ -50,7 +50,7 @@ func TestWaitReady(t *testing.T) {
 		"nothing to ask":       {deploy.Probes{}, "y", 5 * sec, 5 * sec, 0, ""},
 		"nothing at all":       {deploy.Probes{}, "y", 0, 0, 0, ""},
 		"startup in a row":     {deploy.Probes{Startup: probe3()}, "nynyy", 0, 4 * sec, 5, ""},
-		"startup gives up":     {deploy.Probes{Startup: probe3()}, "nnynnn", 0, 5 * sec, 6, "startup: no yes in 6 questions over 5s: no"},
+		"startup gives up":     {deploy.Probes{Startup: probe3()}, "nnynnn", 0, 5 * sec, 6, "startup: not ready after 6 questions in 5s: no"},
 		"readiness in a row":   {deploy.Probes{Readiness: probe3()}, "nynyy", 0, 4 * sec, 5, ""},
 		"readiness waits long": {deploy.Probes{Readiness: probe3()}, strings.Repeat("n", 30) + "y", 0, 31 * sec, 32, ""},
 		"both":                 {deploy.Probes{Startup: probe3(), Readiness: probe3()}, "yyyy", 0, 2 * sec, 4, ""},
