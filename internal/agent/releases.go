@@ -155,23 +155,37 @@ func (a *Agent) listening() map[string]bool {
 	return keys
 }
 
+// failedKept is how many releases are kept that never served: their logs tell
+// why. They do not count among those kept for going back to.
+const failedKept = 2
+
 // prune drops the oldest releases beyond the number to be kept; never one that
-// may have instances, nor the newest ones, which may just be made.
+// may have instances.
 func (s *service) prune(ctx context.Context) error {
 	kept, err := s.a.journal.Releases(ctx, s.name)
 	if err != nil {
 		return err
 	}
-	keep := 5
+	past, err := s.a.journal.History(ctx, s.name, 0)
+	if err != nil {
+		return err
+	}
+	served := map[int]bool{}
+	for _, r := range past {
+		if r.Phase == deploy.Done {
+			served[r.To] = true
+		}
+	}
+	keep := map[bool]int{true: 5, false: failedKept} // by whether they served
 	if len(kept) > 0 && kept[0].Spec.Keep > 0 {
-		keep = kept[0].Spec.Keep
+		keep[true] = kept[0].Spec.Keep
 	}
 	used := map[int]bool{s.now().Release: true}
 	if r := s.underWay(); r != nil {
 		used[r.From], used[r.To] = true, true
 	}
-	for n, r := range kept {
-		if n < keep || used[r.Number] {
+	for _, r := range kept {
+		if keep[served[r.Number]]--; keep[served[r.Number]] >= 0 || used[r.Number] {
 			continue
 		}
 		if err := s.a.journal.DropRelease(ctx, s.name, r.Number); err != nil {

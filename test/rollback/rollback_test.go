@@ -103,6 +103,24 @@ func TestToAnyKeptRelease(t *testing.T) {
 	d.None()
 }
 
+// TestFailedReleasesPushOutNothing: however many bad releases are tried, those
+// that served are still there to go back to.
+func TestFailedReleasesPushOutNothing(t *testing.T) {
+	const more = "keep: 2"
+	w, d := up(t, 1, more)
+	w.Web(1, "N: 2", more)
+	w.Must(0, "deploy")
+	for _, n := range []string{"3", "4", "5", "6"} {
+		w.Web(1, "EXIT: 1, N: "+n, more)
+		w.Must(3, "deploy")
+	}
+	w.Must(0, "rollback")
+	if got := w.Get("/"); got != "release 1" {
+		t.Errorf("after rollback the service says %q", got)
+	}
+	d.None()
+}
+
 // TestHangingStart ends by the progress deadline, not never.
 func TestHangingStart(t *testing.T) {
 	const more = "probes: { startup: { http: /health, every: 1s, failures: 3 } }\nstrategy: { surge: 1, progress_deadline: 5s }"
