@@ -20,6 +20,9 @@ import (
 // nothing speaks against the listener being the instance's; it may then still
 // be a helper that the instance has started elsewhere (a container's).
 func (p *Process) Stranger(port int) error {
+	if port == 0 { // a worker's; sock_diag would take it for any
+		return nil
+	}
 	inodes := listeners(port)
 	if len(inodes) == 0 || holds(p.pid, inodes) {
 		return nil

@@ -23,6 +23,9 @@ func TestStranger(t *testing.T) {
 	if err := p.Stranger(port); err == nil || !strings.Contains(err.Error(), "taken by process") {
 		t.Errorf("this test listens, and not the instance, which is younger: %v", err)
 	}
+	if err := p.Stranger(0); err != nil {
+		t.Errorf("a worker has no port: %v", err)
+	}
 	l.Close()
 	if err := p.Stranger(port); err != nil {
 		t.Errorf("nobody listens: %v", err)
