@@ -5,6 +5,7 @@ package crash_test
 
 import (
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seguehq/segue/internal/deploy"
@@ -27,16 +28,21 @@ func TestAgentKilledAtEveryStep(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for at := 1; ; at++ {
-				died := true
-				for _, when := range []string{"before", "after"} {
-					t.Run(fmt.Sprintf("%s write %d", when, at), func(t *testing.T) {
-						died = killedAt(t, at, when, c.env, c.end, c.left)
-					})
-					if t.Failed() {
-						return
+				var died atomic.Bool
+				t.Run(fmt.Sprint("write ", at), func(t *testing.T) {
+					for _, when := range []string{"before", "after"} {
+						t.Run(when, func(t *testing.T) {
+							t.Parallel()
+							if killedAt(t, at, when, c.env, c.end, c.left) {
+								died.Store(true)
+							}
+						})
 					}
+				})
+				if t.Failed() {
+					return
 				}
-				if !died {
+				if !died.Load() {
 					if at <= 7 { // begin, start, process, stop, failed, back, end: a bad one's shortest
 						t.Fatalf("a rollout of only %d writes is none", at-1)
 					}
