@@ -23,13 +23,13 @@ lint:
 	go tool nilness ./...
 
 unit:
-	@scripts/need python3
+	@scripts/need gcc python3
 	go test -race $$(go list ./... | grep -v /test/)
 
 # Whole processes: agent, proxy and services, under a drill. One package after
 # another, since each wants the machine's few cores for its traffic.
 e2e:
-	@scripts/need curl python3 node javac
+	@scripts/need gcc curl python3 node javac
 	go test -p 1 -timeout 20m ./test/...
 
 # Each fuzz target for a little while; `go test` alone runs their seeds.

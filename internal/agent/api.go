@@ -40,7 +40,7 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 		return control.Begun{}, control.Errorf(control.CodeInvalid, "a service needs a name and a command")
 	}
 	q.Spec.EnvNames = q.Env.Names()
-	s := a.find(ctx, q.Spec.Name)
+	s := a.find(q.Spec.Name)
 	if r := s.underWay(); r != nil && !q.Wait {
 		return control.Begun{}, busy(*r)
 	}
@@ -103,7 +103,7 @@ func busy(r deploy.Rollout) error {
 }
 
 // find returns the service, new if it was not known.
-func (a *Agent) find(_ context.Context, name string) *service {
+func (a *Agent) find(name string) *service {
 	if s := a.service(name); s != nil {
 		return s
 	}

@@ -4,6 +4,7 @@ package upgrade_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -137,6 +138,28 @@ func TestDeployWhileOldProxyDrains(t *testing.T) {
 	d.None()
 	long.None()
 	w.AllServing("web", 4, 3)
+}
+
+// TestAgentRestartedWhileOldProxyDrains: a proxy that was told to leave is not
+// taken for the current one by the next agent.
+func TestAgentRestartedWhileOldProxyDrains(t *testing.T) {
+	w := harness.New(t)
+	w.Web(1, "", "")
+	a := w.Agent()
+	w.Must(0, "deploy")
+	idle, err := net.Dial("tcp", strings.TrimPrefix(w.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close() // keeps the proxy draining
+	w.Get("/")
+	w.Must(0, "down")
+	a.Kill()
+	w.Agent()
+	w.Must(0, "deploy")
+	if got := w.Get("/"); got != "release 1" {
+		t.Errorf("the service says %q", got)
+	}
 }
 
 // TestAgentRestarted: an agent that is stopped and started, as by systemd,
