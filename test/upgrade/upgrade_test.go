@@ -153,9 +153,13 @@ func TestAgentRestartedWhileOldProxyDrains(t *testing.T) {
 	}
 	defer idle.Close() // keeps the proxy draining
 	w.Get("/")
+	leaving := w.Status().Proxy.PID
 	w.Must(0, "down")
 	a.Kill()
 	w.Agent()
+	if now := w.Status().Proxy.PID; now == leaving {
+		t.Errorf("proxy %d was told to leave, and is the current one", now)
+	}
 	w.Must(0, "deploy")
 	if got := w.Get("/"); got != "release 1" {
 		t.Errorf("the service says %q", got)
