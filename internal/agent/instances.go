@@ -46,9 +46,7 @@ func (s *service) Start(ctx context.Context, i deploy.Instance) error {
 	if s.process(i.ID) != nil {
 		return nil
 	}
-	s.mu.Lock()
-	rel := s.releases[i.Release]
-	s.mu.Unlock()
+	rel := s.release(i.Release)
 	if rel == nil {
 		return fmt.Errorf("release %d is not kept any more", i.Release)
 	}
@@ -61,7 +59,11 @@ func (s *service) Start(ctx context.Context, i deploy.Instance) error {
 			return err
 		}
 	}
-	return s.spawn(ctx, i, rel, env)
+	if err := s.spawn(ctx, i, rel, env); err != nil {
+		s.a.ports.Release(i.Port)
+		return err
+	}
+	return nil
 }
 
 // spawn makes the process, writes down which it is, and only then lets it run
@@ -73,12 +75,10 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits,
 	})
 	if err != nil {
-		s.a.ports.Release(i.Port)
 		return err
 	}
 	if err := s.a.record.SetProcess(ctx, i.ID, p.PID(), p.Born(), i.Port); err != nil {
 		_, _ = p.Stop(context.WithoutCancel(ctx), "KILL", 0) // its gate was never opened
-		s.a.ports.Release(i.Port)
 		return err
 	}
 	s.fleet.Update(i.ID, func(f *deploy.Instance) bool {
@@ -86,7 +86,6 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 		return true
 	})
 	if err := p.Release(ctx); err != nil {
-		s.a.ports.Release(i.Port)
 		return err
 	}
 	s.own(i, p)
@@ -208,9 +207,7 @@ func (s *service) target(i deploy.Instance) probe.Target {
 }
 
 func (s *service) tree(release int) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.releases[release]; r != nil {
+	if r := s.release(release); r != nil {
 		return r.Tree
 	}
 	return ""

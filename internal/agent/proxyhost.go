@@ -88,8 +88,8 @@ func (h *proxyHost) now() *proxyProc {
 func (h *proxyHost) apply(ctx context.Context) error {
 	h.applying.Lock()
 	defer h.applying.Unlock()
-	err := h.with(ctx, func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) })
-	return errors.Join(err, h.withLeaving(ctx, func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) }))
+	give := func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) }
+	return errors.Join(h.with(ctx, give), h.withLeaving(ctx, give))
 }
 
 // withLeaving calls fn for each replaced proxy that is still there. One that

@@ -163,11 +163,16 @@ func (s *service) parts(strategy deploy.Strategy) rollout.Parts {
 		Abort: s.abort, AtOnce: 4 * runtime.NumCPU(), Told: s.told, Problem: s.trouble}
 }
 
-// strategy is that of a release; of none, whatever takes instances out.
-func (s *service) strategy(release int) deploy.Strategy {
+// release returns a kept release, nil if there is none of that number.
+func (s *service) release(number int) *deploy.Release {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r := s.releases[release]; r != nil {
+	return s.releases[number]
+}
+
+// strategy is that of a release; of none, whatever takes instances out.
+func (s *service) strategy(release int) deploy.Strategy {
+	if r := s.release(release); r != nil {
 		return r.Spec.Strategy
 	}
 	return deploy.Strategy{Overlap: true}
@@ -175,9 +180,7 @@ func (s *service) strategy(release int) deploy.Strategy {
 
 // spec is a release's settings.
 func (s *service) spec(release int) deploy.Service {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if r := s.releases[release]; r != nil {
+	if r := s.release(release); r != nil {
 		return r.Spec
 	}
 	return deploy.Service{Name: s.name}

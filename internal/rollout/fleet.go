@@ -100,9 +100,7 @@ func (f *Fleet) index(id string) int {
 	return slices.IndexFunc(f.all, func(i deploy.Instance) bool { return i.ID == id })
 }
 
-// Wake makes Changed receive without a change.
-func (f *Fleet) Wake() { f.wake() }
-
+// wake makes Changed receive.
 func (f *Fleet) wake() {
 	select {
 	case f.changed <- struct{}{}:

@@ -172,7 +172,7 @@ func (m *mover) do(ctx context.Context, i deploy.Instance, fn func(context.Conte
 	m.tasks.Go(func() {
 		fn(ctx, i)
 		m.mark(i.ID, false)
-		m.Fleet.Wake()
+		m.Fleet.wake()
 	})
 }
 

@@ -201,9 +201,6 @@ func (w *World) start(cmd *exec.Cmd, env []string) *Agent {
 	return a
 }
 
-// PID is the agent's.
-func (a *Agent) PID() int { return a.cmd.Process.Pid }
-
 // Over is closed when the agent has ended.
 func (a *Agent) Over() <-chan struct{} { return a.over }
 
