@@ -51,7 +51,18 @@ func SegueFast(t testing.TB) string { return build(t, "segue", "./cmd/segue") }
 // Service returns the program that tests deploy.
 func Service(t testing.TB) string { return build(t, "service", "./test/service") }
 
+// Foreign returns a program of the module test/foreign: a folder of it, such as
+// "./websocket", or a tool of its go.mod, by its package path.
+func Foreign(t testing.TB, pkg string) string {
+	return buildIn(t, filepath.Join(Root(), "test", "foreign"), "foreign-"+filepath.Base(pkg), pkg)
+}
+
 func build(t testing.TB, name, pkg string, flags ...string) string {
+	t.Helper()
+	return buildIn(t, Root(), name, pkg, flags...)
+}
+
+func buildIn(t testing.TB, dir, name, pkg string, flags ...string) string {
 	t.Helper()
 	if built.dir == "" {
 		t.Fatal("harness: TestMain must call harness.Main")
@@ -63,7 +74,7 @@ func build(t testing.TB, name, pkg string, flags ...string) string {
 		return path
 	}
 	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
-	cmd.Dir = Root()
+	cmd.Dir = dir
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", pkg, err, out)
 	}
