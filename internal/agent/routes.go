@@ -54,6 +54,7 @@ func proxyService(spec *deploy.Service) proxy.Service {
 		HoldTimeout: none(x.HoldTimeout), HoldMax: none(x.HoldMax),
 		HeaderTimeout: none(x.HeaderTimeout), BodyTimeout: none(x.BodyTimeout), IdleTimeout: none(x.IdleTimeout),
 		AnswerTimeout: none(x.AnswerTimeout), UpstreamIdle: none(x.UpstreamIdle),
+		Goodbye: x.Goodbye, GoodbyeAfter: none(x.GoodbyeAfter),
 		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted}
 	if spec.TLS != nil {
 		p.CertFile, p.KeyFile = spec.TLS.Cert, spec.TLS.Key

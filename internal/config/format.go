@@ -118,6 +118,7 @@ type proxySettings struct {
 	Protocol  text     `json:"protocol,omitempty" default:"http1" enum:"http1|h2c" jsonschema:"What the instances speak: http1, or h2c (HTTP/2 in cleartext with prior knowledge, as gRPC servers do)."`
 	Hold      hold     `json:"hold,omitempty" jsonschema:"What happens to a request while no instance is ready."`
 	Timeouts  timeouts `json:"timeouts,omitempty" jsonschema:"Limits in time; 0 means none."`
+	Goodbye   text     `json:"goodbye,omitempty" default:"one-more-message" enum:"one-more-message|hang-up" jsonschema:"How kept-alive HTTP/1.1 connections end when the proxy itself is replaced: the next answer says so (one-more-message), which loses nothing, or idle ones are closed at once (hang-up)."`
 	MaxHeader size     `json:"max_header,omitempty" default:"64KiB" min:"1KiB" jsonschema:"Largest request header."`
 	MaxBody   size     `json:"max_body,omitempty" default:"0" jsonschema:"Largest request body; 0 means no limit."`
 	Trusted   words    `json:"trusted,omitempty" jsonschema:"Networks (10.0.0.0/8) whose Forwarded and X-Forwarded headers are believed."`
@@ -134,6 +135,7 @@ type timeouts struct {
 	Idle         duration `json:"idle,omitempty" default:"60s" jsonschema:"For a kept-alive connection of a client."`
 	Answer       duration `json:"answer,omitempty" default:"0s" jsonschema:"Until the instance's response header."`
 	UpstreamIdle duration `json:"upstream_idle,omitempty" default:"4s" jsonschema:"For a kept-alive connection to an instance; keep it shorter than what the instance itself allows."`
+	Goodbye      duration `json:"goodbye,omitempty" default:"10s" jsonschema:"How long one-more-message waits for that message; then idle connections are hung up."`
 }
 
 type logs struct {

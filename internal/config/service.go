@@ -188,6 +188,8 @@ func (s scope) proxy(set *proxySettings) deploy.Proxy {
 		IdleTimeout:   time.Duration(set.Timeouts.Idle),
 		AnswerTimeout: time.Duration(set.Timeouts.Answer),
 		UpstreamIdle:  time.Duration(set.Timeouts.UpstreamIdle),
+		Goodbye:       string(set.Goodbye),
+		GoodbyeAfter:  time.Duration(set.Timeouts.Goodbye),
 		MaxHeader:     int64(set.MaxHeader),
 		MaxBody:       int64(set.MaxBody),
 		Trusted:       s.trusted(set.Trusted),

@@ -77,6 +77,8 @@ type Proxy struct {
 	IdleTimeout   time.Duration `json:"idle_timeout"`      // of the client's kept-alive connection
 	AnswerTimeout time.Duration `json:"answer_timeout"`    // until the instance's response header; 0: none
 	UpstreamIdle  time.Duration `json:"upstream_idle"`     // of kept-alive connections to instances
+	Goodbye       string        `json:"goodbye"`           // one-more-message or hang-up, when the proxy itself is replaced
+	GoodbyeAfter  time.Duration `json:"goodbye_after"`     // for one-more-message: then idle connections are hung up
 	MaxHeader     int64         `json:"max_header"`        // bytes
 	MaxBody       int64         `json:"max_body"`          // bytes; 0: no limit
 	Trusted       []string      `json:"trusted,omitempty"` // CIDRs whose forwarding headers are believed

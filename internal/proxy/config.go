@@ -27,6 +27,13 @@ const (
 	H2C   = "h2c"   // HTTP/2 over cleartext TCP by prior knowledge (RFC 9113 §3.3)
 )
 
+// Ways to end kept-alive connections of HTTP/1.1 (RFC 9112 §9.6) when the proxy
+// is replaced. No way cuts a connection on which a byte of a request has arrived.
+const (
+	OneMoreMessage = "one-more-message" // the next answer asks the client to close; loses nothing
+	HangUp         = "hang-up"          // idle connections are closed at once; a request that crosses the FIN is lost
+)
+
 // Service is what the proxy knows of one service.
 //
 // For every duration and bound, zero means the default named beside it and a
@@ -55,8 +62,15 @@ type Service struct {
 	IdleTimeout   time.Duration `json:"idle_timeout,omitempty"`   // a kept-alive client connection between requests; 120 s; longest among a listener's services
 	AnswerTimeout time.Duration `json:"answer_timeout,omitempty"` // from the request sent to the answer's header; 120 s
 	UpstreamIdle  time.Duration `json:"upstream_idle,omitempty"`  // a pooled connection to an instance; 4 s, below the 5 s of Node
-	MaxHeader     int64         `json:"max_header,omitempty"`     // bytes of a request's header; 64 KiB; at most 1 MiB
-	MaxBody       int64         `json:"max_body,omitempty"`       // bytes of a request's body; none
+	// Goodbye says how kept-alive HTTP/1.1 connections end when the proxy itself
+	// is replaced: OneMoreMessage (the default) or HangUp. Among the services of
+	// a listener, OneMoreMessage wins.
+	Goodbye string `json:"goodbye,omitempty"`
+	// GoodbyeAfter is how long OneMoreMessage waits for that message; then idle
+	// connections are hung up. 10 s; the longest among a listener's services.
+	GoodbyeAfter time.Duration `json:"goodbye_after,omitempty"`
+	MaxHeader    int64         `json:"max_header,omitempty"` // bytes of a request's header; 64 KiB; at most 1 MiB
+	MaxBody      int64         `json:"max_body,omitempty"`   // bytes of a request's body; none
 	// Trusted are the networks (CIDR, or single addresses) whose Forwarded and
 	// X-Forwarded-* headers are believed and appended to. From anybody else
 	// they are replaced.
@@ -107,6 +121,10 @@ func (s Service) withDefaults() Service {
 	orDefault(&s.IdleTimeout, 120*time.Second)
 	orDefault(&s.AnswerTimeout, 120*time.Second)
 	orDefault(&s.UpstreamIdle, 4*time.Second)
+	orDefault(&s.GoodbyeAfter, 10*time.Second)
+	if s.Goodbye == "" {
+		s.Goodbye = OneMoreMessage
+	}
 	orDefault(&s.MaxHeader, 64<<10)
 	orDefault(&s.MaxBody, 0)
 	if s.Protocol == "" {
@@ -148,6 +166,9 @@ func (s Service) validate() error {
 		}
 	}
 	protocol(s.Protocol)
+	if g := s.Goodbye; g != "" && g != OneMoreMessage && g != HangUp {
+		fail("goodbye %q is neither %s nor %s", g, OneMoreMessage, HangUp)
+	}
 	if (s.CertFile == "") != (s.KeyFile == "") {
 		fail("cert_file and key_file go together")
 	}
