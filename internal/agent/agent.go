@@ -111,6 +111,7 @@ func (a *Agent) run(ctx context.Context) error {
 	}
 	defer l.Close()
 	a.sockets.inherit()
+	a.keepTickets(ctx)
 	if err := a.proxy.adopt(ctx); err != nil {
 		return err
 	}

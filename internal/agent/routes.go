@@ -16,7 +16,7 @@ import (
 func (h *proxyHost) table() proxy.Config {
 	h.mu.Lock()
 	h.version++
-	c := proxy.Config{Version: h.version}
+	c := proxy.Config{Version: h.version, Tickets: h.a.ticketFile()}
 	h.mu.Unlock()
 	if h.a.accessLog() {
 		c.AccessLog = filepath.Join(h.a.o.State, "logs", "access.log")

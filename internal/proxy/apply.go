@@ -19,6 +19,7 @@ func (p *proxy) apply(c Config) error {
 	if err := p.certs.load(c.Services); err != nil {
 		return err
 	}
+	p.certs.followTickets(c.Tickets, p.log)
 	if err := p.logf.open(c.AccessLog); err != nil {
 		p.log.Error("access log cannot be opened; going on without", "path", c.AccessLog, "error", err)
 	}

@@ -17,8 +17,11 @@ type Config struct {
 	// none. It is opened anew by each Apply, so that it can be rotated. It is
 	// written behind the requests and never delays or fails one: what the disk
 	// does not take is dropped and counted.
-	AccessLog string    `json:"access_log,omitempty"`
-	Services  []Service `json:"services"`
+	AccessLog string `json:"access_log,omitempty"`
+	// Tickets is the path of a file of [Tickets], which is read again when it
+	// changes; "" gives each listener keys of its own, which end with the proxy.
+	Tickets  string    `json:"tickets,omitempty"`
+	Services []Service `json:"services"`
 }
 
 // Protocols that instances may speak.

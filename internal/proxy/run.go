@@ -250,6 +250,7 @@ func (p *proxy) eachSecond() {
 	p.dropStuck()
 	p.logf.flush()
 	p.certs.refresh(p.log)
+	p.certs.followTickets(p.table.Load().config.Tickets, p.log)
 	p.mu.Lock()
 	for _, l := range p.listeners {
 		l.nonblocking()

@@ -16,6 +16,7 @@ type certs struct {
 	mu      sync.Mutex
 	files   map[certFiles]*cert
 	configs map[string]*tls.Config // by listener
+	tickets tickets
 }
 
 type certFiles struct{ cert, key string }
@@ -31,13 +32,17 @@ type fileStamp struct {
 	size int64
 }
 
-func (f certFiles) stamp() (s [2]fileStamp) {
-	for i, path := range []string{f.cert, f.key} {
-		if st, err := os.Stat(path); err == nil {
-			s[i] = fileStamp{st.ModTime(), st.Size()}
-		}
+func (f certFiles) stamp() [2]fileStamp {
+	return [2]fileStamp{stampOf(f.cert), stampOf(f.key)}
+}
+
+// stampOf tells one state of a file from another; it is zero where there is none.
+func stampOf(path string) fileStamp {
+	st, err := os.Stat(path)
+	if err != nil {
+		return fileStamp{}
 	}
-	return s
+	return fileStamp{st.ModTime(), st.Size()}
 }
 
 // load brings in the certificates of a table. Only a certificate that was never
@@ -127,6 +132,9 @@ func (c *certs) config(p *proxy, key string) *tls.Config {
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return p.certificate(key, h) },
+	}
+	if len(c.tickets.keys) > 0 {
+		c.configs[key].SetSessionTicketKeys(c.tickets.keys)
 	}
 	return c.configs[key]
 }
