@@ -17,7 +17,7 @@
 //     leave with its next answer, and returns when all have left.
 //   - It needs nothing of the agent once it has a table.
 //
-// The flow of a request: server.go (a connection, a handler) → route.go
+// The flow of a request: greet.go (what a connection speaks), server.go (a handler) → route.go
 // (which service) → balance.go (an instance is claimed) or hold.go (none yet)
 // → forward.go (sent, retried, answered) → balance.go again (released), which
 // is what drain.go waits for.

@@ -49,6 +49,11 @@ type proxy struct {
 	logf  accessLog
 	tasks sync.WaitGroup
 
+	// serveH2 serves a client's connection that speaks HTTP/2, a *tls.Conn or a
+	// *clientConn (see clientOf), until it has ended; it closes it. nil leaves
+	// HTTP/2 to net/http.
+	serveH2 func(net.Conn)
+
 	mu        sync.Mutex // guards what follows, and orders Applies
 	services  map[string]*service
 	retired   []*instance // draining, and the last few that are gone
@@ -186,6 +191,11 @@ func (p *proxy) openListeners(t *table) {
 func (f *front) retire() {
 	close(f.conns)
 	<-f.ended
+	f.sayGoodbye()
+}
+
+// sayGoodbye asks the HTTP/2 connections to leave.
+func (f *front) sayGoodbye() {
 	f.h2.Shutdown(context.Background()) // returns at once: it tracks no connection
 }
 
@@ -212,10 +222,15 @@ func (l *listener) close() {
 	l.mu.Lock()
 	f := l.front
 	l.mu.Unlock()
-	if f != nil {
-		<-l.ended
-		f.retire()
+	if f == nil {
+		return
 	}
+	<-l.ended
+	f.sayGoodbye()
+	l.p.tasks.Go(func() { // a greeting takes as long as the client likes, within its bound
+		l.greetings.Wait()
+		f.retire()
+	})
 }
 
 func (p *proxy) closeListeners() {

@@ -1,0 +1,170 @@
+package proxy
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// clientConn is a client's connection. It notices by itself when the client
+// goes away and when it does not take what is written.
+type clientConn struct {
+	*net.TCPConn
+	p        *proxy
+	listener *listener
+	sender   sender
+	tls      bool
+	early    []byte // read already, to be read again first
+
+	left    atomic.Bool  // a read has failed for good
+	writing atomic.Int64 // since when a write is under way, of clock; 0 none
+	closed  atomic.Bool
+
+	mu sync.Mutex
+	up *upConn // to be aborted when the client goes away
+}
+
+// clientOf gives the client's connection under what is spoken on it.
+func clientOf(c net.Conn) *clientConn {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	client, _ := c.(*clientConn)
+	return client
+}
+
+func (c *clientConn) Read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		return c.again(b), nil
+	}
+	n, err := c.TCPConn.Read(b)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.left.Store(true)
+		c.mu.Lock()
+		if c.up != nil {
+			c.up.abort()
+		}
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// again gives what was read already.
+func (c *clientConn) again(b []byte) int {
+	n := copy(b, c.early)
+	if c.early = c.early[n:]; len(c.early) == 0 {
+		c.early = nil
+	}
+	return n
+}
+
+func (c *clientConn) Write(b []byte) (int, error) {
+	c.writing.Store(c.p.tick.Load())
+	n, err := c.TCPConn.Write(b)
+	c.writing.Store(0)
+	return n, err
+}
+
+// ReadFrom and WriteTo keep splice(2) for upgraded connections.
+func (c *clientConn) ReadFrom(r io.Reader) (int64, error) { return c.TCPConn.ReadFrom(r) }
+
+func (c *clientConn) WriteTo(w io.Writer) (int64, error) {
+	var early int
+	if len(c.early) > 0 {
+		n, err := w.Write(c.early)
+		if c.early = nil; err != nil {
+			return int64(n), err
+		}
+		early = n
+	}
+	n, err := c.TCPConn.WriteTo(w)
+	return int64(early) + n, err
+}
+
+func (c *clientConn) Close() error {
+	if c.closed.CompareAndSwap(false, true) {
+		c.p.conns.remove(c)
+	}
+	return c.TCPConn.Close()
+}
+
+// gone tells whether the client has closed the connection.
+func (c *clientConn) gone() bool { return c.left.Load() }
+
+func (c *clientConn) watch(up *upConn) {
+	c.mu.Lock()
+	c.up = up
+	if c.left.Load() {
+		up.abort()
+	}
+	c.mu.Unlock()
+}
+
+// unwatch tells whether up was left alone.
+func (c *clientConn) unwatch() bool {
+	c.mu.Lock()
+	c.up = nil
+	c.mu.Unlock()
+	return !c.left.Load()
+}
+
+// connSet is all client connections.
+type connSet struct {
+	mu       sync.Mutex
+	open     map[*clientConn]struct{}
+	accepted int64
+	empty    bell
+}
+
+func (s *connSet) add(c *clientConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[c] = struct{}{}
+	s.accepted++
+}
+
+func (s *connSet) remove(c *clientConn) {
+	s.mu.Lock()
+	delete(s.open, c)
+	n := len(s.open)
+	s.mu.Unlock()
+	if n == 0 {
+		s.empty.ring()
+	}
+}
+
+func (s *connSet) count() (open int, accepted int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open), s.accepted
+}
+
+func (s *connSet) all() []*clientConn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*clientConn, 0, len(s.open))
+	for c := range s.open {
+		out = append(out, c)
+	}
+	return out
+}
+
+// dropStuck closes the connections of clients that have not taken anything of
+// a write for longer than their listener's bound.
+func (p *proxy) dropStuck() {
+	t, now := p.table.Load(), p.tick.Load()
+	p.conns.mu.Lock()
+	defer p.conns.mu.Unlock()
+	for c := range p.conns.open {
+		since := c.writing.Load()
+		v := t.listeners[c.listener.key]
+		if since != 0 && v != nil && v.limits.body > 0 && now-since > int64(v.limits.body) {
+			c.SetWriteDeadline(time.Unix(1, 0))
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// listener accepts on one inherited socket, as soon as a table names it.
+type listener struct {
+	p   *proxy
+	key string
+	ln  *net.TCPListener
+
+	mu    sync.Mutex // held while a connection is handed on
+	front *front     // nil until a table names the listener
+
+	greetings sync.WaitGroup // connections accepted and not yet handed on
+	ended     chan struct{}  // closed when the accept loop has ended
+}
+
+// acceptPause is how long accepting rests when descriptors run out.
+const acceptPause = 5 * time.Millisecond
+
+// accept greets every connection, until the listener is closed. A connection
+// that was accepted is always greeted.
+func (l *listener) accept() {
+	defer close(l.ended)
+	var told time.Time
+	for {
+		tcp, err := l.ln.AcceptTCP()
+		if err == nil {
+			c := l.p.adopt(l, tcp)
+			l.greetings.Add(1)
+			l.p.tasks.Go(func() { l.greet(c) })
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			l.p.log.Error("cannot accept connections; trying again", "listener", l.key, "error", err)
+		}
+		time.Sleep(acceptPause)
+	}
+}
+
+// adopt makes an accepted connection one of ours.
+func (p *proxy) adopt(l *listener, tcp *net.TCPConn) *clientConn {
+	c := &clientConn{TCPConn: tcp, p: p, listener: l}
+	v := p.table.Load().listeners[l.key]
+	c.tls = v != nil && v.tls
+	var peer netip.AddrPort
+	if a, ok := tcp.RemoteAddr().(*net.TCPAddr); ok {
+		peer = a.AddrPort()
+	}
+	c.sender = newSender(peer.Addr(), c.tls)
+	p.conns.add(c)
+	return c
+}
+
+// greet finds out what a connection speaks, and hands it to whom serves that.
+// What a connection says before it speaks HTTP is to be read here, first.
+func (l *listener) greet(c *clientConn) {
+	conn, h2, err := l.meet(c)
+	if err == nil && (!h2 || l.p.serveH2 == nil) {
+		l.hand(conn)
+	}
+	l.greetings.Done()
+	switch {
+	case err != nil:
+		c.Close()
+	case h2 && l.p.serveH2 != nil:
+		l.p.serveH2(conn)
+	}
+}
+
+// hand gives a connection to the net/http side, which serves it from here on.
+func (l *listener) hand(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.front.conns <- c
+}
+
+// meet does the TLS handshake, or looks at the first bytes of a plaintext
+// connection; the listener's bound for headers is the bound of both. h2 tells
+// that HTTP/2 follows.
+func (l *listener) meet(c *clientConn) (conn net.Conn, h2 bool, err error) {
+	l.mu.Lock()
+	bound := l.front.limits.header
+	l.mu.Unlock()
+	if c.tls {
+		return l.handshake(c, bound)
+	}
+	if l.p.serveH2 == nil {
+		return c, false, nil // net/http looks for itself
+	}
+	h2, err = c.sniff(bound)
+	return c, h2, err
+}
+
+func (l *listener) handshake(c *clientConn, bound time.Duration) (net.Conn, bool, error) {
+	t := tls.Server(c, l.p.certs.config(l.p, l.key))
+	ctx := context.Background()
+	if bound > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	if err := t.HandshakeContext(ctx); err != nil {
+		l.p.log.Debug("TLS handshake failed", "listener", l.key, "client", c.sender.text, "error", err)
+		c.tellPlain(err)
+		return nil, false, err
+	}
+	return t, t.ConnectionState().NegotiatedProtocol == "h2", nil
+}
+
+// tellPlain tells a client that speaks plaintext HTTP where TLS is expected.
+func (c *clientConn) tellPlain(err error) {
+	var header tls.RecordHeaderError
+	if !errors.As(err, &header) || header.Conn == nil {
+		return
+	}
+	switch string(header.RecordHeader[:]) {
+	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
+		io.WriteString(header.Conn, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 31\r\n\r\nThis port speaks TLS: https://.\n")
+	}
+}
+
+// preface is what HTTP/2 by prior knowledge begins with (RFC 9113 §3.4).
+const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// sniff reads until it is clear whether the client speaks HTTP/2. What it has
+// read is read again by whoever comes next.
+func (c *clientConn) sniff(bound time.Duration) (h2 bool, err error) {
+	if bound > 0 {
+		c.SetReadDeadline(time.Now().Add(bound))
+		defer c.SetReadDeadline(time.Time{})
+	}
+	buf := append(make([]byte, 0, 512), c.early...)
+	for {
+		if n := min(len(buf), len(preface)); string(buf[:n]) != preface[:n] || n == len(preface) {
+			c.early = bytes.Clone(buf)
+			return n == len(preface) && string(buf[:n]) == preface, nil
+		}
+		n, err := c.TCPConn.Read(buf[len(buf):cap(buf)])
+		if err != nil {
+			return false, err
+		}
+		buf = buf[:len(buf)+n]
+	}
+}
+
+// nonblocking makes sure that a listening socket does not block: its flags are
+// shared with every process that holds it, and os.File.Fd clears O_NONBLOCK.
+func (l *listener) nonblocking() {
+	raw, err := l.ln.SyscallConn()
+	if err == nil {
+		raw.Control(func(fd uintptr) { syscall.SetNonblock(int(fd), true) })
+	}
+}
+func (l *listener) match(t *table, r *http.Request) *target {
+	v := t.listeners[l.key]
+	if v == nil {
+		return nil
+	}
+	return v.match(r.Host, r.URL.Path)
+}
