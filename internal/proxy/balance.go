@@ -30,7 +30,7 @@ type instance struct {
 }
 
 // claim takes an instance for one request: it counts as in flight from here on,
-// until release. It is nil when none can be chosen.
+// until release. It is nil when none can be chosen, or the service is paused.
 //
 // A drain cannot miss a claim: both the claim (count, then look at the table
 // again) and Apply (store the table, then look at the count) write before they
@@ -42,7 +42,11 @@ func (p *proxy) claim(service string, tried []*instance) (*instance, *target) {
 		if target == nil {
 			return nil, nil
 		}
-		in := target.pick(p.clock(), tried)
+		now := p.clock()
+		if target.paused(now) > 0 {
+			return nil, target
+		}
+		in := target.pick(now, tried)
 		if in == nil {
 			return nil, target
 		}

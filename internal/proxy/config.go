@@ -57,6 +57,8 @@ type Service struct {
 	Protocol string  `json:"protocol,omitempty"` // HTTP1 or H2C
 	// Instances are those that may be chosen.
 	Instances []Instance `json:"instances,omitempty"`
+	// Paused parks the service's requests for a while; nil does not.
+	Paused *Pause `json:"paused,omitempty"`
 
 	HoldTimeout   time.Duration `json:"hold_timeout,omitempty"`   // longest wait for an instance; 10 s
 	HoldMax       int           `json:"hold_max,omitempty"`       // requests that may wait at once; 10,000

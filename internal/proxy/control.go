@@ -31,6 +31,7 @@ type ServiceStatus struct {
 	Requests    int64            `json:"requests"`
 	Retries     int64            `json:"retries"`
 	Held        int64            `json:"held"`                  // waiting now
+	Paused      time.Duration    `json:"paused,omitempty"`      // how long its requests are still parked
 	Certificate string           `json:"certificate,omitempty"` // why the newest is not in use
 	Instances   []InstanceStatus `json:"instances"`
 }
@@ -68,7 +69,7 @@ func (p *proxy) status() Status {
 	for _, s := range t.config.Services {
 		tg := t.targets[s.Name]
 		ss := ServiceStatus{
-			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(),
+			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(), Paused: tg.paused(p.clock()),
 			Certificate: p.certs.problem(s), Instances: []InstanceStatus{},
 		}
 		for _, in := range tg.instances {

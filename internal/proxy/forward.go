@@ -284,7 +284,7 @@ func (x *exchange) noHead(c *upConn, err error) bool {
 func (x *exchange) refuseHeld(err error) {
 	switch {
 	case errors.Is(err, errHoldFull):
-		x.refuse(refuseHoldFull)
+		x.refuse(x.target.holdFull(x.p.clock()))
 	case errors.Is(err, errHoldTimeout), errors.Is(err, errNoService):
 		x.refuse(refuseNoInstance)
 	default:

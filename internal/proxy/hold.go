@@ -37,7 +37,7 @@ var (
 )
 
 // obtain claims an instance for a request, waiting for one within the
-// service's hold bounds. deadline is of clock and is set at the first wait, so
+// service's hold bounds, and for the end of a pause. deadline is of clock and is set at the first wait, so
 // that a request's retries share one hold time.
 func (p *proxy) obtain(ctx context.Context, service string, tried []*instance, deadline *int64) (*instance, *target, error) {
 	for {
@@ -48,10 +48,7 @@ func (p *proxy) obtain(ctx context.Context, service string, tried []*instance, d
 		if t == nil {
 			return nil, nil, errNoService
 		}
-		if *deadline == 0 {
-			*deadline = p.clock() + int64(t.cfg.HoldTimeout)
-		}
-		left := time.Duration(*deadline - p.clock())
+		left := t.patience(p.clock(), deadline)
 		if left <= 0 {
 			return nil, t, errHoldTimeout
 		}
@@ -68,7 +65,7 @@ func (p *proxy) hold(ctx context.Context, t *target, left time.Duration) (*insta
 	w := &waiter{handed: make(chan *instance, 1)}
 	q := &t.service.queue
 	q.mu.Lock()
-	if q.waiting.Len() >= t.cfg.HoldMax {
+	if q.waiting.Len() >= t.room(p.clock()) {
 		q.mu.Unlock()
 		return nil, errHoldFull
 	}
@@ -86,7 +83,7 @@ func (p *proxy) hold(ctx context.Context, t *target, left time.Duration) (*insta
 		return in, nil
 	}
 	look := left
-	if len(t.instances) > 0 { // all put aside: they come back by themselves
+	if len(t.instances) > 0 && t.paused(p.clock()) == 0 { // all put aside: they come back by themselves
 		look = min(left, asideFirst/2+rand.N(asideFirst))
 	}
 	timer := time.NewTimer(look)

@@ -165,6 +165,10 @@ func (p *proxy) writeMetrics(w io.Writer) {
 	for _, s := range st.Services {
 		m.value("segue_held", float64(s.Held), "service", s.Name)
 	}
+	m.head("segue_paused", "gauge", "Seconds that a service's requests are still parked; 0 without a pause.")
+	for _, s := range st.Services {
+		m.value("segue_paused", s.Paused.Seconds(), "service", s.Name)
+	}
 	m.head("segue_retries_total", "counter", "Attempts after the first.")
 	for _, s := range st.Services {
 		m.value("segue_retries_total", float64(s.Retries), "service", s.Name)

@@ -23,6 +23,8 @@ type target struct {
 	trusted   []netip.Prefix
 	instances []*instance
 	mixed     bool // some instances speak another protocol than the service's
+
+	pausedUntil int64 // of clock; in the past when there is no pause
 }
 
 // vhosts are the routes of one listener.

@@ -1,0 +1,59 @@
+package proxy
+
+import "time"
+
+// Pause keeps a service's requests away from its instances: they are parked,
+// in order of arrival, until it is over. What is in flight when it begins goes
+// on. It ends by itself, so that an agent that died in the middle parks nobody
+// for ever.
+type Pause struct {
+	Until time.Time `json:"until"`         // its end
+	Max   int       `json:"max,omitempty"` // requests that may be parked at once; 0 is the service's HoldMax
+}
+
+// paused tells how long the service's pause still lasts; 0 when there is none.
+func (t *target) paused(now int64) time.Duration {
+	return time.Duration(max(t.pausedUntil-now, 0))
+}
+
+// pause puts the configured one into the table's own time.
+func (t *target) pause(now int64) {
+	if c := t.cfg.Paused; c != nil {
+		t.pausedUntil = now + int64(time.Until(c.Until))
+	}
+}
+
+// patience tells how long a request may wait now: for the end of the pause, or
+// else for an instance. The time for that, which ends at deadline, begins when
+// the pause is over.
+func (t *target) patience(now int64, deadline *int64) time.Duration {
+	if left := t.paused(now); left > 0 {
+		*deadline = 0
+		return left
+	}
+	if *deadline == 0 {
+		*deadline = now + int64(t.cfg.HoldTimeout)
+	}
+	return time.Duration(*deadline - now)
+}
+
+// room tells how many requests may wait now.
+func (t *target) room(now int64) int {
+	if c := t.cfg.Paused; c != nil && c.Max > 0 && t.paused(now) > 0 {
+		return c.Max
+	}
+	return t.cfg.HoldMax
+}
+
+// holdFull is the refusal of a request that finds no room to wait.
+func (t *target) holdFull(now int64) refusal {
+	f := refuseHoldFull
+	if left := t.paused(now); left > 0 {
+		f.text = "The service is paused and too many requests wait for it."
+		f.retry = seconds(left)
+	}
+	return f
+}
+
+// seconds rounds up, as Retry-After wants it (RFC 9110 §10.2.3).
+func seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
