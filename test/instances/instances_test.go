@@ -3,22 +3,14 @@
 package instances_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/seguehq/segue/drill"
 	"github.com/seguehq/segue/internal/control"
@@ -134,7 +126,7 @@ func TestMemoryLimit(t *testing.T) {
 // HTTP/2 by ALPN, through deploys.
 func TestTLS(t *testing.T) {
 	w := harness.New(t)
-	pool := certificate(t, w)
+	pool := w.Certificate()
 	w.Web(2, "N: 1", "tls: { cert: cert.pem, key: key.pem }")
 	w.Agent()
 	w.Must(0, "deploy")
@@ -149,31 +141,6 @@ func TestTLS(t *testing.T) {
 	}
 	d.More(20)
 	d.None()
-}
-
-// certificate writes cert.pem and key.pem into the project, for 127.0.0.1.
-func certificate(t *testing.T, w *harness.World) *x509.CertPool {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kder, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	w.Write("cert.pem", string(cert))
-	w.Write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: kder})))
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(cert)
-	return pool
 }
 
 // TestMetricsAndAccessLog: where the file says so, and nowhere else.

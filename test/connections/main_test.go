@@ -1,0 +1,69 @@
+// Package connections_test has a test for each kind of connection that a
+// service can have, with clients by others: instances are replaced under it
+// again and again, and so is the proxy, and nothing is lost.
+package connections_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/seguehq/segue/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// A replacement puts something new in the place of what serves.
+type replacement struct {
+	name string
+	do   func(w *harness.World, n int)
+}
+
+// replacements are the ways in which what serves is replaced. deploy writes
+// the n-th release's segue.yaml.
+func replacements(deploy func(w *harness.World, n int)) []replacement {
+	return []replacement{
+		{"deploys", func(w *harness.World, n int) {
+			deploy(w, n+1)
+			w.Must(0, "deploy")
+		}},
+		{"upgrades", func(w *harness.World, _ int) { w.Must(0, "upgrade") }},
+		{"both at once", func(w *harness.World, n int) {
+			deploy(w, n+1)
+			deploying := w.Background("deploy")
+			w.Must(0, "upgrade")
+			if r := deploying.Ran(); r.Code != 0 {
+				w.T.Errorf("the deploy: %s", r)
+			}
+		}},
+	}
+}
+
+// times is how often what serves is replaced, back to back.
+const times = 3
+
+// underReplacement runs a test of clients three times: while releases are
+// deployed, while Segue is upgraded, and while both happen at once. begin gets
+// the first release up and its clients going; it returns what more waits for
+// before the next replacement, and what looks at the clients in the end.
+func underReplacement(t *testing.T, deploy func(w *harness.World, n int), begin func(t *testing.T, w *harness.World) (more, end func())) {
+	for _, r := range replacements(deploy) {
+		t.Run(r.name, func(t *testing.T) {
+			w := harness.New(t)
+			deploy(w, 1)
+			w.Agent()
+			w.Must(0, "deploy")
+			more, end := begin(t, w)
+			for n := 1; n <= times; n++ {
+				more()
+				r.do(w, n)
+			}
+			more()
+			end()
+		})
+	}
+}
+
+// web deploys the test service: two instances, with further lines of segue.yaml.
+func web(more string) func(w *harness.World, n int) {
+	return func(w *harness.World, n int) { w.Web(2, fmt.Sprint("N: ", n), more) }
+}
