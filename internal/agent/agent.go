@@ -160,7 +160,7 @@ func (a *Agent) load(ctx context.Context) error {
 		s.rollout = r
 	}
 	for _, s := range a.all() {
-		if err := s.adopt(ctx); err != nil {
+		if err := errors.Join(s.adopt(ctx), s.loadPauses()); err != nil {
 			return err
 		}
 	}

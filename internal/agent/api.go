@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
@@ -277,11 +278,18 @@ func (a *Agent) change(ctx context.Context, q control.Request, to func(journal.C
 	})
 }
 
-// History implements control.Agent.
+// History implements control.Agent. Pauses stand between the rollouts.
 func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.Rollout, error) {
-	rs, err := a.journal.History(ctx, name, limit)
-	if rs == nil {
-		rs = []deploy.Rollout{}
+	past, err := a.journal.History(ctx, name, limit)
+	rs := append([]deploy.Rollout{}, past...)
+	for _, s := range a.all() {
+		if name == "" || name == s.name {
+			rs = append(rs, s.pastPauses()...)
+		}
+	}
+	slices.SortStableFunc(rs, func(a, b deploy.Rollout) int { return b.Began.Compare(a.Began) })
+	if limit > 0 && len(rs) > limit {
+		rs = rs[:limit]
 	}
 	return rs, err
 }

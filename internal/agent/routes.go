@@ -38,7 +38,7 @@ func (s *service) routes() (proxy.Service, bool) {
 		return proxy.Service{}, false
 	}
 	p := proxyService(spec)
-	p.Listen = listen
+	p.Listen, p.Paused = listen, s.routedPause()
 	for _, i := range s.fleet.List() {
 		if i.State == deploy.Serving && s.fleet.Unfit(i.ID) == "" && !s.isUnready(i.ID) {
 			p.Instances = append(p.Instances, proxy.Instance{ID: i.ID, Addr: i.Addr(), Release: strconv.Itoa(i.Release),

@@ -38,6 +38,7 @@ type service struct {
 	unready  map[string]bool
 	notes    map[string]string // by instance: its progress, for status
 	problem  string
+	pauses   []pause // oldest first; the last may be the one it is in
 }
 
 func newService(a *Agent, c journal.Current) *service {

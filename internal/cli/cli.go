@@ -56,6 +56,9 @@ type commands struct {
 	Restart  restartCmd  `cmd:"" help:"Replace all instances of a service by new ones of the same release."`
 	Down     downCmd     `cmd:"" help:"Drain and stop services."`
 
+	Pause    pauseCmd    `cmd:"" help:"Park the requests of a service for a while, so that nothing reaches its instances."`
+	Resume   resumeCmd   `cmd:"" help:"Let a paused service's requests go on."`
+
 	Status   statusCmd   `cmd:"" help:"Show services, instances and what is under way."`
 	Releases releasesCmd `cmd:"" help:"List the releases that are kept."`
 	History  historyCmd  `cmd:"" help:"List rollouts: who, when, why, and how each ended."`
@@ -136,6 +139,9 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &refused) && refused.Code == control.CodeInvalid:
 		fmt.Fprintln(w, "segue:", err)
 		return exitUsage
+	case errors.Is(err, context.Canceled): // by Ctrl-C or SIGTERM: nothing else cancels a command
+		fmt.Fprintln(w, "segue: interrupted; what the agent has begun goes on, `segue status` shows it")
+		return exitFailed
 	default:
 		fmt.Fprintln(w, "segue:", err)
 		return exitFailed

@@ -23,7 +23,7 @@ func (c *historyCmd) Run(e *env) error {
 func writeHistory(t out, rs []deploy.Rollout) {
 	fmt.Fprintln(t, "ROLLOUT\tSERVICE\tWHAT\tFROM\tTO\tWHEN\tTOOK\tWHO\tENDED\tWHY")
 	for _, r := range rs {
-		fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Service, r.Kind, orDash(r.From), orDash(r.To),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(r.ID), r.Service, r.Kind, orDash(r.From), orDash(r.To),
 			r.Began.Local().Format("2006-01-02 15:04:05"), took(r), r.Who, r.Phase, whyOf(r))
 	}
 }

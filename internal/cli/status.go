@@ -89,6 +89,9 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 	if len(s.Listen) > 0 {
 		fmt.Fprintf(w, ", on %s", strings.Join(s.Listen, " "))
 	}
+	if p := s.Paused; p != nil {
+		fmt.Fprintf(w, ", paused for %s more", ago(p.Until.Sub(now)))
+	}
 	if s.Held > 0 {
 		fmt.Fprintf(w, ", %s waiting", plural(s.Held, "request"))
 	}

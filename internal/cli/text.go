@@ -31,7 +31,7 @@ func plural[N int | int64](n N, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-func orDash(n int) string {
+func orDash[N int | int64](n N) string {
 	if n == 0 {
 		return "-"
 	}

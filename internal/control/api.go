@@ -33,6 +33,10 @@ type Agent interface {
 	Down(ctx context.Context, r Request) (Begun, error)
 	Plan(ctx context.Context, r DeployRequest) (Plan, error)
 
+	// Pause parks a service's requests, and Resume lets them go on.
+	Pause(ctx context.Context, r PauseRequest) (Paused, error)
+	Resume(ctx context.Context, r Request) (Resumed, error)
+
 	// Watch calls tell for every event of a rollout after the given journal
 	// sequence number, in order, and returns after its end.
 	Watch(ctx context.Context, rollout, since int64, tell func(Event) error) error
@@ -75,6 +79,38 @@ type Begun struct {
 	Rollout deploy.Rollout `json:"rollout"`
 	Nothing bool           `json:"nothing,omitempty"` // all is as asked already; Rollout is empty
 	Joined  bool           `json:"joined,omitempty"`  // Rollout was under way and is being undone, as asked
+}
+
+// PauseRequest asks for a service's requests to be parked.
+type PauseRequest struct {
+	Service string        `json:"service"`
+	For     time.Duration `json:"for"`           // above 0; then it is resumed
+	Max     int           `json:"max,omitempty"` // requests that may be parked at once; 0 is the service's proxy.hold.max
+	Who     string        `json:"who"`
+	Why     string        `json:"why,omitempty"`
+	Wait    bool          `json:"wait,omitempty"` // answer when no request is in flight any more, or the pause is over
+}
+
+// A Pause is one that a service is in.
+type Pause struct {
+	Began time.Time `json:"began"`
+	Until time.Time `json:"until"`
+	Max   int       `json:"max,omitempty"`
+	Who   string    `json:"who"`
+	Why   string    `json:"why,omitempty"`
+}
+
+// Paused answers PauseRequest: what was parked comes to rest.
+type Paused struct {
+	Pause
+	InFlight int `json:"inflight"` // requests that instances still work on
+}
+
+// Resumed answers Resume.
+type Resumed struct {
+	Pause
+	Nothing bool  `json:"nothing,omitempty"` // the service was not paused
+	Parked  int64 `json:"parked"`            // requests that went on
 }
 
 // A Release is what is kept of one, for people.
@@ -168,7 +204,8 @@ type ServiceStatus struct {
 	Release   int              `json:"release"`
 	Replicas  int              `json:"replicas"`
 	Rollout   *deploy.Rollout  `json:"rollout,omitempty"` // the one under way
-	Held      int64            `json:"held"`              // requests waiting for a ready instance
+	Held      int64            `json:"held"`              // requests waiting for a ready instance, or for the end of the pause
+	Paused    *Pause           `json:"paused,omitempty"`  // the one it is in
 	Problem   string           `json:"problem,omitempty"` // the last thing that went wrong and is being tried again
 	Instances []InstanceStatus `json:"instances"`
 }

@@ -79,6 +79,14 @@ func (c *Client) Down(ctx context.Context, r Request) (b Begun, err error) {
 	return b, c.post(ctx, "/v1/down", r, &b)
 }
 
+func (c *Client) Pause(ctx context.Context, r PauseRequest) (p Paused, err error) {
+	return p, c.post(ctx, "/v1/pause", r, &p)
+}
+
+func (c *Client) Resume(ctx context.Context, r Request) (x Resumed, err error) {
+	return x, c.post(ctx, "/v1/resume", r, &x)
+}
+
 func (c *Client) Settings(ctx context.Context, s Settings) error {
 	return c.post(ctx, "/v1/settings", s, nil)
 }
@@ -165,6 +173,9 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader, he
 	res, err := c.http.Do(req)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w at %s; start one with `segue up` or `segue agent`", ErrNoAgent, c.path)
+	}
+	if err != nil && ctx.Err() != nil {
+		return nil, ctx.Err() // it is the caller who knows why
 	}
 	if err != nil {
 		return nil, fmt.Errorf("agent at %s: %w", c.path, err)

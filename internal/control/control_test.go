@@ -42,6 +42,10 @@ func calls(c *Client) []struct {
 		{"Plan", "plan web", func(ctx context.Context) (any, error) { return c.Plan(ctx, d) }},
 		{"Rollback", "rollback " + heard, func(ctx context.Context) (any, error) { return c.Rollback(ctx, q) }},
 		{"Scale", "scale " + heard, func(ctx context.Context) (any, error) { return c.Scale(ctx, q) }},
+		{"Pause", "pause {Service:web For:1s Max:0 Who:me Why: Wait:true}", func(ctx context.Context) (any, error) {
+			return c.Pause(ctx, PauseRequest{Service: "web", For: time.Second, Who: "me", Wait: true})
+		}},
+		{"Resume", "resume " + heard, func(ctx context.Context) (any, error) { return c.Resume(ctx, q) }},
 		{"Restart", "restart " + heard, func(ctx context.Context) (any, error) { return c.Restart(ctx, q) }},
 		{"Down", "down " + heard, func(ctx context.Context) (any, error) { return c.Down(ctx, q) }},
 		{"Settings", "settings {Metrics:x:1 AccessLog:true}", func(ctx context.Context) (any, error) {

@@ -82,6 +82,14 @@ func (f *fake) Plan(_ context.Context, r DeployRequest) (Plan, error) {
 	return Plan{Service: r.Spec.Name, To: 2, Steps: []deploy.Step{{Verb: deploy.StepStart}}}, f.note("plan %s", r.Spec.Name)
 }
 
+func (f *fake) Pause(_ context.Context, r PauseRequest) (Paused, error) {
+	return Paused{Pause: Pause{Max: r.Max, Who: r.Who}, InFlight: 2}, f.note("pause %+v", r)
+}
+
+func (f *fake) Resume(_ context.Context, r Request) (Resumed, error) {
+	return Resumed{Parked: 3}, f.note("resume %+v", r)
+}
+
 func tellEach[T any](ctx context.Context, f *fake, what string, tell func(T) error) error {
 	err := f.note("%s", what)
 	for _, x := range f.tells {

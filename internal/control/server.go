@@ -30,6 +30,8 @@ func Handler(a Agent) http.Handler {
 	m.HandleFunc("POST /v1/scale", with(a.Scale))
 	m.HandleFunc("POST /v1/restart", with(a.Restart))
 	m.HandleFunc("POST /v1/down", with(a.Down))
+	m.HandleFunc("POST /v1/pause", with(a.Pause))
+	m.HandleFunc("POST /v1/resume", with(a.Resume))
 	m.HandleFunc("POST /v1/settings", with(func(ctx context.Context, s Settings) (struct{}, error) {
 		return struct{}{}, a.Settings(ctx, s)
 	}))

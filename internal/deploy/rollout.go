@@ -15,6 +15,13 @@ const (
 	RolledBack Phase = "rolled back"
 )
 
+// Where a pause stands, in the history.
+const (
+	Paused  Phase = "paused"  // requests are parked
+	Resumed Phase = "resumed" // by command
+	RanOut  Phase = "ran out" // its time was over
+)
+
 // Ended reports whether the phase is final.
 func (p Phase) Ended() bool { return p == Done || p == RolledBack }
 
@@ -58,6 +65,10 @@ const (
 	KindScale    Kind = "scale"
 	KindRestart  Kind = "restart"
 	KindDown     Kind = "down"
+
+	// KindPause is no rollout: the history tells of a pause beside them, with
+	// the ID 0 and no releases.
+	KindPause Kind = "pause"
 )
 
 // Verb is what a Step does; each is written to the journal before it is done.
