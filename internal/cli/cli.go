@@ -56,8 +56,8 @@ type commands struct {
 	Restart  restartCmd  `cmd:"" help:"Replace all instances of a service by new ones of the same release."`
 	Down     downCmd     `cmd:"" help:"Drain and stop services."`
 
-	Pause    pauseCmd    `cmd:"" help:"Park the requests of a service for a while, so that nothing reaches its instances."`
-	Resume   resumeCmd   `cmd:"" help:"Let a paused service's requests go on."`
+	Pause  pauseCmd  `cmd:"" help:"Park the requests of a service for a while, so that nothing reaches its instances."`
+	Resume resumeCmd `cmd:"" help:"Let a paused service's requests go on."`
 
 	Status   statusCmd   `cmd:"" help:"Show services, instances and what is under way."`
 	Releases releasesCmd `cmd:"" help:"List the releases that are kept."`

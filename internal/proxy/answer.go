@@ -106,7 +106,7 @@ func (x *exchange) bodyBroke() {
 		return
 	}
 	x.word = "answer-cut"
-	x.in.failures.Add(1)
+	x.failed()
 }
 
 func (x *exchange) flush() { x.w.(http.Flusher).Flush() }

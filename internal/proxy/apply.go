@@ -54,6 +54,7 @@ func (p *proxy) newTable(c Config, old *table) *table {
 			tg.instances = append(tg.instances, in)
 			tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
 		}
+		tg.plain = tg.isPlain()
 		tg.pause(p.clock())
 		t.targets[s.Name] = tg
 		for _, key := range s.Listen {

@@ -27,6 +27,10 @@ type instance struct {
 	requests, failures, answers5xx atomic.Int64
 	refusals                       atomic.Int32 // in a row
 	asideUntil                     atomic.Int64 // nanoseconds of clock
+
+	strikes   atomic.Int32 // failures in a row, for Outlier
+	outUntil  atomic.Int64 // ejected until then, of clock
+	ejections int          // the last ones; guarded by service.ejecting
 }
 
 // claim takes an instance for one request: it counts as in flight from here on,
@@ -70,13 +74,14 @@ const probes = 8
 
 // pick gives the instance with the fewest requests in flight, a random one
 // among equals: of all when they are few, else of some neighbours at a random
-// place. It passes over those put aside, and prefers those not in tried.
+// place. It passes over those put aside, and prefers those not in tried. One that
+// was ejected is better than none.
 func (t *target) pick(now int64, tried []*instance) *instance {
 	n := len(t.instances)
 	if n == 0 {
 		return nil
 	}
-	var best, again *instance
+	var best, again, out *instance
 	var least int64
 	start := 0
 	if n > 1 {
@@ -88,6 +93,10 @@ func (t *target) pick(now int64, tried []*instance) *instance {
 		if in.asideUntil.Load() > now {
 			continue
 		}
+		if in.outUntil.Load() > now {
+			out = in
+			continue
+		}
 		if len(tried) > 0 && slices.Contains(tried, in) {
 			again = in
 			continue
@@ -97,10 +106,13 @@ func (t *target) pick(now int64, tried []*instance) *instance {
 			best, least = in, load
 		}
 	}
-	if best == nil {
+	switch {
+	case best != nil:
+		return best
+	case again != nil:
 		return again
 	}
-	return best
+	return out
 }
 
 const (
@@ -141,6 +153,8 @@ func (in *instance) revive() {
 	in.pool.open()
 	in.asideUntil.Store(0)
 	in.refusals.Store(0)
+	in.outUntil.Store(0)
+	in.strikes.Store(0)
 	in.routed.Store(true)
 }
 

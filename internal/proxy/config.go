@@ -80,6 +80,9 @@ type Service struct {
 	// X-Forwarded-* headers are believed and appended to. From anybody else
 	// they are replaced.
 	Trusted []string `json:"trusted,omitempty"`
+
+	Retry   *Retry   `json:"retry,omitempty"`   // bounds repeats; nil is 20 %, at least 10 a second
+	Outlier *Outlier `json:"outlier,omitempty"` // puts failing instances aside; nil does not
 }
 
 // Route selects requests. Host is exact ("shop.example"), a wildcard for one or more
@@ -132,6 +135,7 @@ func (s Service) withDefaults() Service {
 	}
 	orDefault(&s.MaxHeader, 64<<10)
 	orDefault(&s.MaxBody, 0)
+	s.Outlier = s.Outlier.withDefaults()
 	if s.Protocol == "" {
 		s.Protocol = HTTP1
 	}

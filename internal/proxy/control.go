@@ -54,6 +54,8 @@ type InstanceStatus struct {
 	Failures  int64  `json:"failures"` // refused, closed, timed out, malformed
 	Errors5xx int64  `json:"errors_5xx"`
 	Aside     bool   `json:"aside,omitempty"` // put aside for a moment, as it refuses connections
+	// Ejected is how long it is still put aside, as it failed again and again.
+	Ejected time.Duration `json:"ejected,omitempty"`
 }
 
 func (p *proxy) status() Status {
@@ -89,7 +91,7 @@ func (in *instance) status(now int64) InstanceStatus {
 	s := InstanceStatus{
 		ID: in.ID, Release: in.Release, State: StateRouted, InFlight: int(in.inflight.Load()), Conns: in.pool.count(),
 		Requests: in.requests.Load(), Failures: in.failures.Load(), Errors5xx: in.answers5xx.Load(),
-		Aside: in.asideUntil.Load() > now,
+		Aside: in.asideUntil.Load() > now, Ejected: time.Duration(max(in.outUntil.Load()-now, 0)),
 	}
 	switch {
 	case in.isGone():

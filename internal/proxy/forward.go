@@ -170,7 +170,7 @@ func (x *exchange) notConnected(err error) bool {
 	if x.r.Context().Err() != nil {
 		x.broken("client-gone")
 	}
-	x.in.failures.Add(1)
+	x.failed()
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		x.p.log.Warn("no descriptor or port for a connection to an instance", "instance", x.in.ID, "error", err)
 	}
@@ -262,20 +262,22 @@ func (x *exchange) noHead(c *upConn, err error) bool {
 	var m malformed
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		x.in.failures.Add(1)
+		x.failed()
 		x.refuse(refuseTimeout)
 	case !errors.Is(err, errNoAnswer), errors.As(err, &m):
-		x.in.failures.Add(1)
+		x.failed()
 		x.p.log.Warn("bad answer from an instance", "instance", x.in.ID, "error", err)
 		x.refuse(refuseBroken)
 	case !x.once && x.repeats < mostRepeats:
-		x.repeats++
+		if !x.spendRepeat() {
+			return true
+		}
 		if !c.reused {
-			x.in.failures.Add(1)
+			x.failed()
 		}
 		return false
 	default:
-		x.in.failures.Add(1)
+		x.failed()
 		x.refuse(refuseReset)
 	}
 	return true

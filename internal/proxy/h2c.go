@@ -162,17 +162,16 @@ func (x *exchange) h2Failed(err error, body *sentBody) bool {
 	case gone:
 		x.broken("client-gone")
 	case errors.As(err, &nd):
-		x.in.failures.Add(1)
+		x.failed()
 		x.in.aside(x.p.clock())
 		return false
 	case errors.Is(err, context.Canceled):
-		x.in.failures.Add(1)
+		x.failed()
 		x.refuse(refuseTimeout)
 	case repeatable(x.r) && !body.began.Load() && x.repeats < mostRepeats:
-		x.repeats++
-		return false
+		return !x.spendRepeat()
 	default:
-		x.in.failures.Add(1)
+		x.failed()
 		x.p.log.Warn("no answer from an instance", "instance", x.in.ID, "error", err)
 		x.refuse(refuseReset)
 	}

@@ -18,6 +18,8 @@ type service struct {
 	held     atomic.Int64 // waiting now
 	queue    queue
 	stats    *serviceStats
+	budget   budget
+	ejecting sync.Mutex
 }
 
 // queue holds the requests that wait for an instance, in order of arrival.

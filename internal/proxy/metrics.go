@@ -115,6 +115,7 @@ func (x *exchange) record() {
 			if x.status >= 500 {
 				x.in.answers5xx.Add(1)
 			}
+			x.judge()
 		}
 		r.observe(x.status, took)
 	}
@@ -168,6 +169,16 @@ func (p *proxy) writeMetrics(w io.Writer) {
 	m.head("segue_paused", "gauge", "Seconds that a service's requests are still parked; 0 without a pause.")
 	for _, s := range st.Services {
 		m.value("segue_paused", s.Paused.Seconds(), "service", s.Name)
+	}
+	m.head("segue_ejected", "gauge", "Instances that are put aside as they fail again and again.")
+	for _, s := range st.Services {
+		n := 0
+		for _, i := range s.Instances {
+			if i.Ejected > 0 {
+				n++
+			}
+		}
+		m.value("segue_ejected", float64(n), "service", s.Name)
 	}
 	m.head("segue_retries_total", "counter", "Attempts after the first.")
 	for _, s := range st.Services {

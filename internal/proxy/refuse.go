@@ -28,6 +28,7 @@ var (
 	refuseHoldFull   = refusal{503, "hold-full", "The service is being replaced and too many requests wait for it.", 1}
 	refuseNoInstance = refusal{503, "no-instance", "The service has no instance that is ready.", 1}
 	refuseReset      = refusal{502, "closed-before-answer", "The service closed the connection before it answered.", 1}
+	refuseBudget     = refusal{502, "retry-budget", "The service closed the connection before it answered, as it does too often to try again.", 1}
 	refuseBroken     = refusal{502, "bad-answer", "The service's answer cannot be understood.", 0}
 	refuseTimeout    = refusal{504, "answer-timeout", "The service did not answer in time.", 0}
 )

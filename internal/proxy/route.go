@@ -24,7 +24,15 @@ type target struct {
 	instances []*instance
 	mixed     bool // some instances speak another protocol than the service's
 
+	plain bool // an event loop may serve it: nothing in cfg needs the general path
+
 	pausedUntil int64 // of clock; in the past when there is no pause
+}
+
+// isPlain tells whether the service's exchanges need nothing but forwarding.
+func (t *target) isPlain() bool {
+	c := &t.cfg
+	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil
 }
 
 // vhosts are the routes of one listener.

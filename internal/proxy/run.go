@@ -270,6 +270,9 @@ func (p *proxy) eachSecond() {
 	for _, l := range p.listeners {
 		l.nonblocking()
 	}
+	for _, s := range p.services {
+		s.budget.turn(second(p.clock()), s.requests.Load())
+	}
 	p.forgetGone()
 	p.mu.Unlock()
 }
