@@ -47,7 +47,8 @@ func (p *proxy) newTable(c Config, old *table) *table {
 	t := &table{config: c, targets: map[string]*target{}, instances: map[string]*instance{}, listeners: map[string]*vhosts{}}
 	for _, s := range c.Services {
 		tg := &target{service: p.service(s.Name), cfg: s.withDefaults()}
-		tg.trusted, _ = parseTrusted(s.Trusted) // validated
+		tg.trusted, _ = parseNetworks(s.Trusted) // validated
+		tg.acceptProxy, _ = parseNetworks(s.AcceptProxy)
 		for _, i := range s.Instances {
 			in := p.instance(tg, i, old)
 			t.instances[i.ID] = in
@@ -74,6 +75,10 @@ func (t *table) listen(key string, tg *target) {
 	for _, r := range tg.cfg.Routes {
 		v.add(r, tg)
 	}
+	if tg.cfg.Protocol == TCP && v.bytes == nil {
+		v.bytes = tg
+	}
+	v.acceptProxy = append(v.acceptProxy, tg.acceptProxy...)
 	v.tls = v.tls || tg.cfg.CertFile != ""
 	longest(&v.limits.header, tg.cfg.HeaderTimeout)
 	longest(&v.limits.idle, tg.cfg.IdleTimeout)

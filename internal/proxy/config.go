@@ -28,6 +28,7 @@ type Config struct {
 const (
 	HTTP1 = "http1" // HTTP/1.1, the default
 	H2C   = "h2c"   // HTTP/2 over cleartext TCP by prior knowledge (RFC 9113 §3.3)
+	TCP   = "tcp"   // anything: the bytes of each connection are passed on as they come
 )
 
 // Ways to end kept-alive connections of HTTP/1.1 (RFC 9112 §9.6) when the proxy
@@ -54,7 +55,7 @@ type Service struct {
 	// Routes say which requests are the service's; none at all means every
 	// request on its listeners.
 	Routes   []Route `json:"routes,omitempty"`
-	Protocol string  `json:"protocol,omitempty"` // HTTP1 or H2C
+	Protocol string  `json:"protocol,omitempty"` // HTTP1, H2C or TCP
 	// Instances are those that may be chosen.
 	Instances []Instance `json:"instances,omitempty"`
 	// Paused parks the service's requests for a while; nil does not.
@@ -64,7 +65,7 @@ type Service struct {
 	HoldMax       int           `json:"hold_max,omitempty"`       // requests that may wait at once; 10,000
 	HeaderTimeout time.Duration `json:"header_timeout,omitempty"` // for a request's header, from its first byte (new connection: from accept); 20 s; the longest among a listener's services counts
 	BodyTimeout   time.Duration `json:"body_timeout,omitempty"`   // longest pause in a request's body, or in the client's taking of the answer; 60 s
-	IdleTimeout   time.Duration `json:"idle_timeout,omitempty"`   // a kept-alive client connection between requests; 120 s; longest among a listener's services
+	IdleTimeout   time.Duration `json:"idle_timeout,omitempty"`   // a kept-alive client connection between requests; 120 s; longest among a listener's services; for TCP, a connection on which nothing moves; none
 	AnswerTimeout time.Duration `json:"answer_timeout,omitempty"` // from the request sent to the answer's header; 120 s
 	UpstreamIdle  time.Duration `json:"upstream_idle,omitempty"`  // a pooled connection to an instance; 4 s, below the 5 s of Node
 	// Goodbye says how kept-alive HTTP/1.1 connections end when the proxy itself
@@ -83,6 +84,13 @@ type Service struct {
 
 	Retry   *Retry   `json:"retry,omitempty"`   // bounds repeats; nil is 20 %, at least 10 a second
 	Outlier *Outlier `json:"outlier,omitempty"` // puts failing instances aside; nil does not
+	// AcceptProxy are the networks whose connections must begin with a header
+	// of the PROXY protocol, v1 or v2; the address in it is the client's. It
+	// belongs to a listener: what its services name is put together.
+	AcceptProxy []string `json:"accept_proxy,omitempty"`
+	// SendProxy is ProxyV1 or ProxyV2 for TCP services whose instances want such
+	// a header on each connection, "" for others.
+	SendProxy string `json:"send_proxy,omitempty"`
 }
 
 // Route selects requests. Host is exact ("shop.example"), a wildcard for one or more
@@ -125,8 +133,12 @@ func (s Service) withDefaults() Service {
 	orDefault(&s.HoldTimeout, 10*time.Second)
 	orDefault(&s.HoldMax, 10_000)
 	orDefault(&s.HeaderTimeout, 20*time.Second)
-	orDefault(&s.BodyTimeout, 60*time.Second)
-	orDefault(&s.IdleTimeout, 120*time.Second)
+	if s.Protocol == TCP { // a connection may be silent for as long as it likes
+		s.BodyTimeout, s.IdleTimeout = 0, max(s.IdleTimeout, 0)
+	} else {
+		orDefault(&s.BodyTimeout, 60*time.Second)
+		orDefault(&s.IdleTimeout, 120*time.Second)
+	}
 	orDefault(&s.AnswerTimeout, 120*time.Second)
 	orDefault(&s.UpstreamIdle, 4*time.Second)
 	orDefault(&s.GoodbyeAfter, 10*time.Second)
@@ -170,8 +182,8 @@ func (s Service) validate() error {
 		errs = append(errs, fmt.Errorf("service %s: "+format, append([]any{s.Name}, args...)...))
 	}
 	protocol := func(p string) {
-		if p != "" && p != HTTP1 && p != H2C {
-			fail("protocol %q is neither %s nor %s", p, HTTP1, H2C)
+		if p != "" && p != HTTP1 && p != H2C && p != TCP {
+			fail("protocol %q is none of %s, %s and %s", p, HTTP1, H2C, TCP)
 		}
 	}
 	protocol(s.Protocol)
@@ -192,13 +204,25 @@ func (s Service) validate() error {
 			fail("instance %q at %q: both id and addr are needed", i.ID, i.Addr)
 		}
 	}
-	if _, err := parseTrusted(s.Trusted); err != nil {
+	if _, err := parseNetworks(s.Trusted); err != nil {
 		fail("trusted: %w", err)
+	}
+	if _, err := parseNetworks(s.AcceptProxy); err != nil {
+		fail("accept_proxy: %w", err)
+	}
+	if v := s.SendProxy; v != "" && v != ProxyV1 && v != ProxyV2 {
+		fail("send_proxy %q is neither %s nor %s", v, ProxyV1, ProxyV2)
+	}
+	if s.SendProxy != "" && s.Protocol != TCP {
+		fail("send_proxy is for %s; others get the client's address in Forwarded", TCP)
+	}
+	if s.Protocol == TCP && len(s.Routes) > 0 {
+		fail("a %s service gets every connection and can have no routes", TCP)
 	}
 	return errors.Join(errs...)
 }
 
-func parseTrusted(list []string) ([]netip.Prefix, error) {
+func parseNetworks(list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, s := range list {
 		if a, err := netip.ParseAddr(s); err == nil {

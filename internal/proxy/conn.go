@@ -19,14 +19,16 @@ type clientConn struct {
 	listener *listener
 	sender   sender
 	tls      bool
-	early    []byte // read already, to be read again first
+	header   proxyHeader // of the PROXY protocol, if there was one
+	early    []byte      // read already, to be read again first
 
 	left    atomic.Bool  // a read has failed for good
 	writing atomic.Int64 // since when a write is under way, of clock; 0 none
 	closed  atomic.Bool
 
-	mu sync.Mutex
-	up *upConn // to be aborted when the client goes away
+	mu      sync.Mutex
+	up      *upConn // to be aborted when the client goes away
+	waiting func()  // called off by cut; nil nothing is
 }
 
 // clientOf gives the client's connection under what is spoken on it.
@@ -91,6 +93,24 @@ func (c *clientConn) Close() error {
 		c.p.conns.remove(c)
 	}
 	return c.TCPConn.Close()
+}
+
+// onCut sets what cut calls off besides.
+func (c *clientConn) onCut(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = f
+}
+
+// cut ends the connection, whatever is on it. Whoever serves it notices, and
+// calls Close.
+func (c *clientConn) cut() {
+	c.TCPConn.Close()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting != nil {
+		c.waiting()
+	}
 }
 
 // gone tells whether the client has closed the connection.

@@ -23,7 +23,7 @@ func (p *proxy) drain(timeout time.Duration) {
 			break
 		}
 		for _, c := range open {
-			c.TCPConn.Close() // the handlers notice, and net/http calls Close
+			c.cut()
 		}
 		cut, cancel := context.WithTimeout(context.Background(), time.Second)
 		p.waitConns(cut)

@@ -71,6 +71,15 @@ func (p *proxy) adopt(l *listener, tcp *net.TCPConn) *clientConn {
 // greet finds out what a connection speaks, and hands it to whom serves that.
 // What a connection says before it speaks HTTP is to be read here, first.
 func (l *listener) greet(c *clientConn) {
+	if err := l.introduce(c); err != nil {
+		l.greetings.Done()
+		c.Close()
+		return
+	}
+	if t := l.takesBytes(); t != nil {
+		l.serveTCP(c, t)
+		return
+	}
 	conn, h2, err := l.meet(c)
 	if err == nil && (!h2 || l.p.serveH2 == nil) {
 		l.hand(conn)

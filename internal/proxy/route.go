@@ -24,7 +24,8 @@ type target struct {
 	instances []*instance
 	mixed     bool // some instances speak another protocol than the service's
 
-	plain bool // an event loop may serve it: nothing in cfg needs the general path
+	plain       bool // an event loop may serve it: nothing in cfg needs the general path
+	acceptProxy []netip.Prefix
 
 	pausedUntil int64 // of clock; in the past when there is no pause
 }
@@ -40,8 +41,11 @@ type vhosts struct {
 	exact     map[string]*paths
 	wildcards map[string]*paths // by the suffix behind "*."
 	any       *paths
+	bytes     *target // gets every connection as it is; nil: they speak HTTP
 	tls       bool
 	limits    limits
+
+	acceptProxy []netip.Prefix // peers whose connections begin with a PROXY header
 }
 
 // limits are those that a connection has before its service is known.

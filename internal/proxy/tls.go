@@ -128,15 +128,27 @@ func (c *certs) config(p *proxy, key string) *tls.Config {
 	if c.configs == nil {
 		c.configs = map[string]*tls.Config{}
 	}
-	c.configs[key] = &tls.Config{
+	cfg := p.tlsConfig(key, "h2", "http/1.1")
+	asIs := p.tlsConfig(key) // what is in the bytes of a TCP service is between its ends
+	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if v := p.table.Load().listeners[key]; v != nil && v.bytes != nil {
+			return asIs, nil
+		}
+		return nil, nil // as it is
+	}
+	c.configs[key] = cfg
+	if len(c.tickets.keys) > 0 {
+		cfg.SetSessionTicketKeys(c.tickets.keys)
+	}
+	return cfg
+}
+
+func (p *proxy) tlsConfig(key string, protocols ...string) *tls.Config {
+	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
+		NextProtos:     protocols,
 		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) { return p.certificate(key, h) },
 	}
-	if len(c.tickets.keys) > 0 {
-		c.configs[key].SetSessionTicketKeys(c.tickets.keys)
-	}
-	return c.configs[key]
 }
 
 // certificate gives the first certificate on a listener that fits the name the
