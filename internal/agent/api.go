@@ -67,6 +67,9 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 // the sockets' queues; the proxy accepts on them once the routes know the
 // service.
 func (a *Agent) rollTo(ctx context.Context, s *service, spec deploy.Service, waitForIt bool, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
+	if err := a.shares(spec); err != nil {
+		return control.Begun{}, err
+	}
 	done := a.claimAddresses(spec.Listen)
 	defer func() {
 		done()
@@ -148,9 +151,10 @@ func (a *Agent) listen(ctx context.Context) error {
 	for key := range needed {
 		keys = append(keys, key)
 	}
+	held := a.takeBack(keys)
 	made, err := a.sockets.ensure(keys)
 	if err != nil {
-		return err
+		return errors.Join(err, held)
 	}
 	if a.proxy.now() == nil {
 		return a.proxy.ensure(ctx)

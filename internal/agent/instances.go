@@ -18,7 +18,8 @@ import (
 // A proc is the process of an instance.
 type proc struct {
 	*process.Process
-	port int
+	port   int
+	notice *notice
 }
 
 func (p *proc) ended() bool {
@@ -54,7 +55,7 @@ func (s *service) Start(ctx context.Context, i deploy.Instance) error {
 	if err != nil {
 		return err
 	}
-	if !rel.Spec.Worker() {
+	if rel.Spec.Proxied() {
 		if i.Port, err = s.a.ports.Pick(s.a.portTaken); err != nil {
 			return err
 		}
@@ -69,14 +70,33 @@ func (s *service) Start(ctx context.Context, i deploy.Instance) error {
 // spawn makes the process, writes down which it is, and only then lets it run
 // the user's program.
 func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Release, env deploy.Environment) error {
-	p, err := s.a.engine.Prepare(ctx, process.Command{
-		ID: i.ID, Argv: rel.Spec.Command, Dir: s.a.trees.Path(rel.Tree),
-		Env:     process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID),
-		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits,
-	})
+	sockets, err := s.passed(rel)
 	if err != nil {
 		return err
 	}
+	n, err := s.listenTo(i, rel)
+	if err != nil {
+		return err
+	}
+	x := &proc{port: i.Port, notice: n}
+	if err := s.spawnWith(ctx, i, x, process.Command{
+		ID: i.ID, Argv: rel.Spec.Command, Dir: s.a.trees.Path(rel.Tree),
+		Env:     append(process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID), n.environ()...),
+		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits, Sockets: sockets,
+	}); err != nil {
+		n.close()
+		return err
+	}
+	s.own(i, x)
+	return nil
+}
+
+func (s *service) spawnWith(ctx context.Context, i deploy.Instance, x *proc, c process.Command) error {
+	p, err := s.a.engine.Prepare(ctx, c)
+	if err != nil {
+		return err
+	}
+	x.Process = p
 	if err := s.a.record.SetProcess(ctx, i.ID, p.PID(), p.Born(), i.Port); err != nil {
 		_, _ = p.Stop(context.WithoutCancel(ctx), "KILL", 0) // its gate was never opened
 		return err
@@ -85,16 +105,25 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 		f.PID, f.Born, f.Port = p.PID(), p.Born(), i.Port
 		return true
 	})
-	if err := p.Release(ctx); err != nil {
-		return err
+	return p.Release(ctx)
+}
+
+// listenTo opens the socket on which the instance says that it is ready, where
+// it is asked to.
+func (s *service) listenTo(i deploy.Instance, rel *deploy.Release) (*notice, error) {
+	if p := rel.Spec.Probes.Startup; p == nil || !p.Notify {
+		return nil, nil
 	}
-	s.own(i, p)
-	return nil
+	n, err := s.a.openNotice(i.ID)
+	if err != nil {
+		return nil, err
+	}
+	s.a.tasks.Go(func() { n.hear(func(status string) { s.progress(i, status) }) })
+	return n, nil
 }
 
 // own notes an instance's process, keeps its port, and reports its end.
-func (s *service) own(i deploy.Instance, p *process.Process) {
-	x := &proc{p, i.Port}
+func (s *service) own(i deploy.Instance, x *proc) {
 	s.mu.Lock()
 	s.procs[i.ID] = x
 	s.mu.Unlock()
@@ -103,6 +132,7 @@ func (s *service) own(i deploy.Instance, p *process.Process) {
 }
 
 func (s *service) watchExit(id string, x *proc) {
+	defer x.notice.close()
 	select {
 	case <-s.a.living.Done():
 		return
@@ -126,8 +156,14 @@ func (s *service) adoptInstance(ctx context.Context, i deploy.Instance) error {
 	}
 	p, err := s.a.engine.Adopt(i.PID, i.Born)
 	switch {
+	case err == nil && s.unheard(i):
+		// It may have said that it is ready, once, to an agent that has died.
+		if _, err := p.Stop(ctx, "KILL", 0); err != nil {
+			return fmt.Errorf("start %s again: %w", i.ID, err)
+		}
+		s.fleet.Update(i.ID, func(f *deploy.Instance) bool { f.PID, f.Born, f.Port = 0, 0, 0; return true })
 	case err == nil:
-		s.own(i, p)
+		s.own(i, &proc{Process: p, port: i.Port})
 		return nil
 	case !errors.Is(err, process.ErrGone):
 		return fmt.Errorf("adopt %s: %w", i.ID, err)
@@ -139,6 +175,13 @@ func (s *service) adoptInstance(ctx context.Context, i deploy.Instance) error {
 		s.fleet.Report(i.ID, "it ended while no agent was running"+s.lastLines(i.ID))
 	}
 	return nil
+}
+
+// unheard tells whether an instance of an earlier agent was to say that it is
+// ready, and whether it has is not known.
+func (s *service) unheard(i deploy.Instance) bool {
+	p := s.spec(i.Release).Probes.Startup
+	return i.State == deploy.Starting && p != nil && p.Notify
 }
 
 // Stop implements rollout.Engine.
@@ -198,12 +241,16 @@ func (s *service) target(i deploy.Instance) probe.Target {
 		s.log.Warn("environment for probes", "error", err)
 	}
 	spec := s.spec(i.Release)
+	var said <-chan struct{}
+	if x := s.process(i.ID); x != nil {
+		said = x.notice.said()
+	}
 	full := deploy.Environment{}
 	for _, kv := range process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID) {
 		k, v, _ := strings.Cut(kv, "=")
 		full[k] = v
 	}
-	return probe.Target{Addr: i.Addr(), Env: full, Dir: s.a.trees.Path(s.tree(i.Release)), H2C: spec.Proxy.Protocol == deploy.H2C}
+	return probe.Target{Addr: i.Addr(), Env: full, Dir: s.a.trees.Path(s.tree(i.Release)), H2C: spec.Proxy.Protocol == deploy.H2C, Said: said}
 }
 
 func (s *service) tree(release int) string {

@@ -88,8 +88,10 @@ func (h *proxyHost) now() *proxyProc {
 func (h *proxyHost) apply(ctx context.Context) error {
 	h.applying.Lock()
 	defer h.applying.Unlock()
-	give := func(p *proxyProc) error { return p.client.Apply(ctx, h.table()) }
-	return errors.Join(h.with(ctx, give), h.withLeaving(ctx, give))
+	give := func(leaving bool) func(*proxyProc) error {
+		return func(p *proxyProc) error { return p.client.Apply(ctx, h.table(leaving)) }
+	}
+	return errors.Join(h.with(ctx, give(false)), h.withLeaving(ctx, give(true)))
 }
 
 // withLeaving calls fn for each replaced proxy that is still there. One that

@@ -120,7 +120,7 @@ func (h *proxyHost) start(ctx context.Context, binary string) (*proxyProc, error
 		return nil, fmt.Errorf("start the proxy: %w", err)
 	}
 	p := &proxyProc{n, proc, proxy.NewClient(h.file(n, ".sock"))}
-	if err := p.client.Apply(ctx, h.table()); err != nil {
+	if err := p.client.Apply(ctx, h.table(false)); err != nil {
 		_, _ = proc.Stop(context.WithoutCancel(ctx), "KILL", 0) // it never served
 		h.tidy(n)
 		return nil, fmt.Errorf("start the proxy: %w; its log is %s", err, h.log())
@@ -218,6 +218,11 @@ func (h *proxyHost) fail(err error) {
 func (h *proxyHost) replace(ctx context.Context, binary string) error {
 	h.applying.Lock()
 	defer h.applying.Unlock()
+	return h.replaceNow(ctx, binary)
+}
+
+// replaceNow is replace for one who holds applying.
+func (h *proxyHost) replaceNow(ctx context.Context, binary string) error {
 	old := h.now()
 	if old == nil {
 		return nil

@@ -12,8 +12,9 @@ import (
 	"github.com/seguehq/segue/internal/proxy"
 )
 
-// table is the proxy's routing table as the fleets are now.
-func (h *proxyHost) table() proxy.Config {
+// table is the proxy's routing table as the fleets are now; leaving is for one
+// that was replaced.
+func (h *proxyHost) table(leaving bool) proxy.Config {
 	h.mu.Lock()
 	h.version++
 	c := proxy.Config{Version: h.version, Tickets: h.a.ticketFile()}
@@ -22,7 +23,7 @@ func (h *proxyHost) table() proxy.Config {
 		c.AccessLog = filepath.Join(h.a.o.State, "logs", "access.log")
 	}
 	for _, s := range h.a.all() {
-		if p, ok := s.routes(); ok {
+		if p, ok := s.routes(leaving); ok {
 			c.Services = append(c.Services, p)
 		}
 	}
@@ -32,15 +33,15 @@ func (h *proxyHost) table() proxy.Config {
 // routes is the service's part of the table. While a rollout is under way the
 // old release's settings hold, and both releases' addresses are listened on;
 // the new settings come with its end.
-func (s *service) routes() (proxy.Service, bool) {
-	spec, listen := s.routing()
-	if spec == nil {
+func (s *service) routes(leaving bool) (proxy.Service, bool) {
+	spec, listen := s.proxied()
+	if spec == nil || !s.accepting(leaving) {
 		return proxy.Service{}, false
 	}
 	p := proxyService(spec)
 	p.Listen, p.Paused = listen, s.routedPause()
 	for _, i := range s.fleet.List() {
-		if i.State == deploy.Serving && s.fleet.Unfit(i.ID) == "" && !s.isUnready(i.ID) {
+		if s.routed(i) {
 			p.Instances = append(p.Instances, proxy.Instance{ID: i.ID, Addr: i.Addr(), Release: strconv.Itoa(i.Release),
 				Protocol: string(s.spec(i.Release).Proxy.Protocol)})
 		}
@@ -78,11 +79,14 @@ func none[T int | int64 | time.Duration](v T) T {
 func (s *service) routing() (*deploy.Service, []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var spec *deploy.Service
-	var listen []string
+	return s.listeningReleases(func(*deploy.Service) bool { return true })
+}
+
+// listeningReleases looks through those in play that listen and are of a kind.
+func (s *service) listeningReleases(kind func(*deploy.Service) bool) (spec *deploy.Service, listen []string) {
 	for _, n := range s.inPlay() {
 		r := s.releases[n]
-		if r == nil || r.Spec.Worker() {
+		if r == nil || r.Spec.Worker() || !kind(&r.Spec) {
 			continue
 		}
 		if spec == nil {
@@ -108,15 +112,15 @@ func (s *service) inPlay() []int {
 // Sync implements rollout.Router. Where there is no proxy yet, it is started
 // with the table as it is then.
 func (s *service) Sync(ctx context.Context) error {
-	if spec, _ := s.routing(); spec == nil || s.a.proxy.now() == nil {
+	if s.a.proxy.now() == nil {
 		return nil
 	}
-	return s.a.proxy.apply(ctx)
+	return s.sync(ctx)
 }
 
 // Shift implements rollout.Router.
 func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
-	if err := s.apply(ctx, i); err != nil {
+	if err := s.sync(ctx); err != nil {
 		return err
 	}
 	if x := s.process(i.ID); x == nil || x.ended() {
@@ -128,8 +132,11 @@ func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
 // Drain implements rollout.Router.
 func (s *service) Drain(ctx context.Context, i deploy.Instance) error {
 	spec := s.spec(i.Release)
-	if err := s.apply(ctx, i); err != nil || spec.Worker() {
+	if err := s.sync(ctx); err != nil || !spec.Proxied() {
 		return err
+	}
+	if s.direct() {
+		return s.a.proxy.farewell(ctx, spec.Drain.Timeout)
 	}
 	d := spec.Drain
 	if err := wait(ctx, d.Delay); err != nil {
@@ -168,13 +175,4 @@ func (s *service) waitIdle(ctx context.Context, i deploy.Instance, timeout time.
 func (s *service) Drop(ctx context.Context, i deploy.Instance) error {
 	s.a.proxy.down(ctx, i.ID)
 	return nil
-}
-
-// apply tells the proxy that the routes have changed. It asks the release and
-// not the instance, which a caller may have copied before it got its port.
-func (s *service) apply(ctx context.Context, i deploy.Instance) error {
-	if spec := s.spec(i.Release); spec.Worker() {
-		return nil
-	}
-	return s.a.proxy.apply(ctx)
 }

@@ -36,6 +36,7 @@ type service struct {
 	procs    map[string]*proc
 	health   map[string]context.CancelFunc
 	unready  map[string]bool
+	handed   bool              // the proxy has let go of the addresses, see direct.go
 	notes    map[string]string // by instance: its progress, for status
 	problem  string
 	pauses   []pause // oldest first; the last may be the one it is in

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -42,7 +43,7 @@ func (s *sockets) inherit() {
 	}
 	for fd := 3; fd < 3+n; fd++ {
 		unix.CloseOnExec(fd)
-		s.spares = append(s.spares, os.NewFile(uintptr(fd), "inherited "+strconv.Itoa(fd)))
+		s.spares = append(s.spares, s.park(os.NewFile(uintptr(fd), "inherited "+strconv.Itoa(fd))))
 	}
 }
 
@@ -56,8 +57,58 @@ func (s *sockets) adopt(files map[string]*os.File) {
 			f.Close()
 			continue
 		}
-		s.files[key] = f
+		s.files[key] = s.park(f)
 	}
+}
+
+// find takes those of the given listening sockets that are missing, and closes
+// the others.
+func (s *sockets) find(missing []string, found []*os.File) {
+	for _, f := range found {
+		key := slices.IndexFunc(missing, func(key string) bool { return bound(f, key) })
+		if key < 0 {
+			f.Close()
+			continue
+		}
+		s.adopt(map[string]*os.File{missing[key]: f})
+	}
+}
+
+// missing returns those of the given addresses that are not open.
+func (s *sockets) missing(keys []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return s.files[key] != nil })
+}
+
+// park returns the file of a socket that is kept for others: it is not in this
+// process' poller, which would be woken by each connection that others accept.
+// The one given is closed, or returned if that cannot be had.
+func (s *sockets) park(f *os.File) *os.File {
+	parked, err := parked(f)
+	if err != nil {
+		s.log.Warn("keep a listening socket out of the poller", "error", err)
+		return f
+	}
+	f.Close()
+	return parked
+}
+
+// parked is a copy of a file outside the poller. os.NewFile would put a
+// descriptor there that does not block, and a listening socket's mode is not
+// ours to change; so the descriptor is first one of a file that blocks.
+func parked(f *os.File) (*os.File, error) {
+	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	out := os.NewFile(uintptr(fd), f.Name())
+	err = withFD(f, func(from uintptr) error { return unix.Dup3(int(from), fd, unix.O_CLOEXEC) })
+	if err != nil {
+		out.Close()
+		return nil, err
+	}
+	return out, nil
 }
 
 // ensure opens the sockets of the given addresses that are not open yet, and
@@ -100,7 +151,11 @@ func (s *sockets) open(key string) (*os.File, error) {
 		return nil, fmt.Errorf("listen on %s: %w", key, err)
 	}
 	defer l.Close() // File is a copy of its own
-	return l.(*net.TCPListener).File()
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		return nil, err
+	}
+	return s.park(f), nil
 }
 
 // bound reports whether a socket listens where key says.

@@ -1,12 +1,16 @@
 package agent
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"os"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -101,11 +105,40 @@ func TestSocketsAdopt(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.adopt(map[string]*os.File{a: r, "other": other})
-	if all := s.all(); all[a] != made[a] || all["other"] != other {
+	if all := s.all(); all[a] != made[a] || all["other"] == nil {
 		t.Errorf("%v", all)
 	}
 	if err := r.Close(); err == nil {
 		t.Error("the second socket of an address stays open")
+	}
+	if err := other.Close(); err == nil {
+		t.Error("the one that was given stays open beside the parked copy")
+	}
+}
+
+// What is only kept is not in the poller, and works all the same.
+func TestSocketsParked(t *testing.T) {
+	s := newSockets(quiet())
+	defer s.forget()
+	a := address(t)
+	made, err := s.ensure([]string{a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := made[a]
+	if err := f.SetReadDeadline(time.Now()); !errors.Is(err, os.ErrNoDeadline) {
+		t.Errorf("it is in the poller: %v", err)
+	}
+	var flags int
+	err = withFD(f, func(fd uintptr) (err error) {
+		flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0)
+		return err
+	})
+	if err != nil || flags&unix.O_NONBLOCK == 0 {
+		t.Errorf("it blocks: %#x %v", flags, err)
+	}
+	if !answers(a) {
+		t.Error("nobody listens")
 	}
 }
 

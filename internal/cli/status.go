@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
 )
 
 type statusCmd struct {
@@ -89,6 +90,9 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 	if len(s.Listen) > 0 {
 		fmt.Fprintf(w, ", on %s", strings.Join(s.Listen, " "))
 	}
+	if s.Via == deploy.ViaSocket {
+		fmt.Fprint(w, " via socket")
+	}
 	if p := s.Paused; p != nil {
 		fmt.Fprintf(w, ", paused for %s more", ago(p.Until.Sub(now)))
 	}
@@ -112,8 +116,12 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 			if i.State == "serving" && !i.Ready {
 				state = "not ready"
 			}
-			fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", i.ID, i.Release, state, orDash(i.Port), orDash(i.PID),
-				i.InFlight, i.Requests, ago(now.Sub(i.Started)), printable(firstLine(i.Progress)))
+			inFlight, requests := "-", "-" // nobody counts what does not pass the proxy
+			if i.Port != 0 {
+				inFlight, requests = fmt.Sprint(i.InFlight), fmt.Sprint(i.Requests)
+			}
+			fmt.Fprintf(t, "  %s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i.ID, i.Release, state, orDash(i.Port), orDash(i.PID),
+				inFlight, requests, ago(now.Sub(i.Started)), printable(firstLine(i.Progress)))
 		}
 	})
 }

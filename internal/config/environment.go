@@ -6,17 +6,18 @@ import (
 	"github.com/seguehq/segue/internal/deploy"
 )
 
-// environment joins env_file and env, of which env wins.
-func (s scope) environment(set *settings, worker bool) deploy.Environment {
+// environment joins env_file and env, of which env wins. port tells that the
+// instances get a PORT.
+func (s scope) environment(set *settings, port bool) deploy.Environment {
 	env := deploy.Environment{}
 	for i, name := range set.EnvFile {
 		if name != "" {
-			s.envFile(env, name, s.item("env_file", i), worker)
+			s.envFile(env, name, s.item("env_file", i), port)
 		}
 	}
 	_, section := s.root.get("env")
 	for name, value := range set.Env {
-		if bad := reserved(name, worker); bad != nil {
+		if bad := reserved(name, port); bad != nil {
 			key, _ := section.get(name)
 			s.r.failAt(key.line, key.col, join(s.path, "env."+clip(name)), bad.what, bad.mend)
 		}
@@ -27,7 +28,7 @@ func (s scope) environment(set *settings, worker bool) deploy.Environment {
 
 // envFile reads one file; item is where it is named, whose text stands for it
 // in errors.
-func (s scope) envFile(env deploy.Environment, name string, item *node, worker bool) {
+func (s scope) envFile(env deploy.Environment, name string, item *node, port bool) {
 	data, err := readBounded(s.absolute(name), clip(item.text))
 	if err != nil {
 		s.r.failAt(item.line, item.col, join(s.path, "env_file"), err.Error(), "")
@@ -42,7 +43,7 @@ func (s scope) envFile(env deploy.Environment, name string, item *node, worker b
 		return
 	}
 	for _, p := range pairs {
-		if bad := reserved(p.name, worker); bad != nil {
+		if bad := reserved(p.name, port); bad != nil {
 			fail(p.line, p.name, bad)
 		}
 		env[p.name] = p.value
@@ -50,10 +51,12 @@ func (s scope) envFile(env deploy.Environment, name string, item *node, worker b
 }
 
 // reserved refuses names that segue itself gives to every instance.
-func reserved(name string, worker bool) *flaw {
+func reserved(name string, port bool) *flaw {
 	switch {
-	case name == "PORT" && !worker:
+	case name == "PORT" && port:
 		return &flaw{"segue gives each instance a PORT of its own", "take it out; the addresses for requests go under listen"}
+	case name == "NOTIFY_SOCKET":
+		return &flaw{"segue sets this where probes.startup asks notify", "take it out"}
 	case strings.HasPrefix(name, "SEGUE_"):
 		return &flaw{"names that start with SEGUE_ are segue's", "use another name"}
 	case name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES":

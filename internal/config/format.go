@@ -29,7 +29,8 @@ type settings struct {
 	Listen   addresses     `json:"listen,omitempty" jsonschema:"Address or list of addresses (host:port) where requests arrive: :8080 is every interface, 127.0.0.1:8080 only this machine. A service without it is a worker."`
 	TLS      *tlsFiles     `json:"tls,omitempty" jsonschema:"Certificate that the proxy serves on the listening addresses; absent: cleartext."`
 	Routes   []route       `json:"routes,omitempty" jsonschema:"Which requests on the listening addresses go to this service; absent: all."`
-	Via      text          `json:"via,omitempty" enum:"proxy" later:"socket" jsonschema:"How requests reach the instances: proxy (default) forwards each one to an instance that listens on $PORT."`
+	Via      text          `json:"via,omitempty" enum:"proxy|socket" jsonschema:"How requests reach the instances: proxy (default) forwards each one to an instance that listens on $PORT; with socket the program accepts on an inherited listening socket (LISTEN_FDS, as from systemd), and nothing stands between."`
+	Socket   socket        `json:"socket,omitempty" jsonschema:"Settings of via: socket."`
 	Release  release       `json:"release,omitempty" jsonschema:"What is run."`
 	Replicas count         `json:"replicas,omitempty" default:"1" min:"0" max:"10000" jsonschema:"Instances to run; 0 keeps the service without running it."`
 	Env      variables     `json:"env,omitempty" jsonschema:"Environment variables of the instances; they win over env_file."`
@@ -42,6 +43,10 @@ type settings struct {
 	Proxy    proxySettings `json:"proxy,omitempty" jsonschema:"Settings of the path that requests take."`
 	Logs     logs          `json:"logs,omitempty" jsonschema:"What the output of one instance may take on disk."`
 	Keep     count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`
+}
+
+type socket struct {
+	PerInstance boolean `json:"per_instance,omitempty" default:"false" jsonschema:"true: each instance has a listening socket of its own (SO_REUSEPORT), among which the kernel distributes connections; needs net.ipv4.tcp_migrate_req=1. false: all accept on one."`
 }
 
 type tlsFiles struct {
@@ -70,12 +75,13 @@ type question struct {
 
 type probes struct {
 	Startup   *startup `json:"startup,omitempty" jsonschema:"Asked from the start until the first yes. Absent: the question of readiness, every 100ms for up to 60s."`
-	Readiness *probe   `json:"readiness,omitempty" jsonschema:"May the instance be given requests? Absent: tcp for a service that listens, nothing for a worker."`
+	Readiness *probe   `json:"readiness,omitempty" jsonschema:"May the instance be given requests? Absent: tcp for a service behind the proxy, nothing for others."`
 	Liveness  *probe   `json:"liveness,omitempty" jsonschema:"Must the instance be replaced? Absent: never asked."`
 }
 
 type startup struct {
 	question
+	Notify    boolean  `json:"notify,omitempty" default:"false" jsonschema:"true: the instance says by itself when it is ready, by READY=1 (sd_notify)."`
 	Every     duration `json:"every,omitempty" default:"200ms" min:"10ms" jsonschema:"Time from the start of one question to the start of the next."`
 	Timeout   duration `json:"timeout,omitempty" default:"1s" min:"1ms" jsonschema:"Longest wait for an answer."`
 	Failures  count    `json:"failures,omitempty" default:"150" min:"1" max:"1000000" jsonschema:"So many no in a row, and the instance is given up."`
@@ -94,7 +100,7 @@ type strategy struct {
 	Type             text     `json:"type,omitempty" default:"rolling" enum:"rolling" later:"blue-green|canary|recreate" jsonschema:"rolling replaces instances step by step."`
 	Surge            amount   `json:"surge,omitempty" default:"1" jsonschema:"Instances above replicas while rolling: a number, or a percentage of replicas, rounded up."`
 	Unavailable      amount   `json:"unavailable,omitempty" default:"0" jsonschema:"Instances below replicas while rolling: a number, or a percentage of replicas, rounded down."`
-	MinReady         duration `json:"min_ready,omitempty" jsonschema:"An instance counts after it has been ready for so long. Default 0s; 1s for a worker without a readiness probe."`
+	MinReady         duration `json:"min_ready,omitempty" jsonschema:"An instance counts after it has been ready for so long. Default 0s; 1s for a worker without a readiness probe, and with via: socket without any."`
 	ProgressDeadline duration `json:"progress_deadline,omitempty" min:"1s" jsonschema:"Without a step forward for so long, the rollout is undone. Default 10m, or twice the longest single step where that is more."`
 	Overlap          boolean  `json:"overlap,omitempty" default:"true" jsonschema:"false: old and new instances never run at the same time, so all old ones stop before the first new one starts."`
 }

@@ -47,19 +47,21 @@ func checkService(t *testing.T, s *Service) {
 	want(st.Overlap || st.Surge == 0 && st.Unavailable >= max(1, s.Replicas), "stop-first without overlap")
 	want(startupBudget(s.Probes.Startup)+st.MinReady <= st.ProgressDeadline, "time to start")
 	for _, p := range []*deploy.Probe{s.Probes.Startup, s.Probes.Readiness, s.Probes.Liveness} {
-		want(p == nil || checkProbe(p, s.Worker()), "a probe that can be asked")
+		want(p == nil || checkProbe(p, s.Proxied()), "a probe that can be asked")
 	}
 	want(s.Worker() == (s.Via == ""), "a way for requests")
 	want(!s.Worker() || s.TLS == nil && s.Routes == nil && s.Proxy.Protocol == "", "a worker")
-	want(s.Worker() || s.Probes.Readiness != nil && s.Proxy.MaxHeader > 0, "a listener")
+	want(!s.Proxied() || s.Probes.Readiness != nil && s.Proxy.MaxHeader > 0, "behind the proxy")
+	want(!s.Inherits() || s.TLS == nil && s.Routes == nil && s.Proxy.Protocol == "", "without a proxy")
+	want(s.Inherits() || !s.Socket.PerInstance, "a socket to inherit")
 }
 
-func checkProbe(p *deploy.Probe, worker bool) bool {
+func checkProbe(p *deploy.Probe, port bool) bool {
 	kinds := 0
-	for _, set := range []bool{p.HTTP != "", p.TCP, len(p.Exec) > 0} {
+	for _, set := range []bool{p.HTTP != "", p.TCP, len(p.Exec) > 0, p.Notify} {
 		if set {
 			kinds++
 		}
 	}
-	return kinds == 1 && p.Every > 0 && p.Timeout > 0 && p.Failures > 0 && p.Successes > 0 && (!worker || len(p.Exec) > 0)
+	return kinds == 1 && p.Every > 0 && p.Timeout > 0 && p.Failures > 0 && p.Successes > 0 && (port || p.HTTP == "" && !p.TCP)
 }

@@ -15,26 +15,27 @@ const (
 )
 
 // probes checks the questions and fills in those that are implied.
-func (s scope) probes(set *probes, worker bool) deploy.Probes {
+func (s scope) probes(set *probes, via deploy.Via) deploy.Probes {
 	var out deploy.Probes
 	if p := set.Startup; p != nil {
-		out.Startup = s.probe("probes.startup", p.question, worker, p.Every, p.Timeout, p.Failures, p.Successes)
+		out.Startup = s.probe("probes.startup", p.question, via, p.Every, p.Timeout, p.Failures, p.Successes)
+		s.notify(out.Startup, p.Notify)
 	}
 	if p := set.Readiness; p != nil {
-		out.Readiness = s.probe("probes.readiness", p.question, worker, p.Every, p.Timeout, p.Failures, p.Successes)
-	} else if !worker {
+		out.Readiness = s.probe("probes.readiness", p.question, via, p.Every, p.Timeout, p.Failures, p.Successes)
+	} else if via == deploy.ViaProxy {
 		out.Readiness = &deploy.Probe{TCP: true, Every: time.Second, Timeout: time.Second, Failures: 3, Successes: 1}
 	}
 	if p := set.Liveness; p != nil {
-		out.Liveness = s.probe("probes.liveness", p.question, worker, p.Every, p.Timeout, p.Failures, p.Successes)
+		out.Liveness = s.probe("probes.liveness", p.question, via, p.Every, p.Timeout, p.Failures, p.Successes)
 	}
 	return out
 }
 
 // probe checks that exactly one question is asked, and that it can be.
-func (s scope) probe(path string, q question, worker bool, every, timeout duration, failures, successes count) *deploy.Probe {
+func (s scope) probe(path string, q question, via deploy.Via, every, timeout duration, failures, successes count) *deploy.Probe {
 	var kinds []string
-	for _, k := range []string{"http", "tcp", "exec"} {
+	for _, k := range []string{"http", "tcp", "exec", "notify"} {
 		if s.has(path + "." + k) {
 			kinds = append(kinds, k)
 		}
@@ -46,7 +47,9 @@ func (s scope) probe(path string, q question, worker bool, every, timeout durati
 		s.fail(path, "the probe asks nothing", "give it one of http: /path, tcp: true, exec: command")
 	case len(kinds) > 1:
 		s.fail(path+"."+kinds[1], "a probe asks one question, and this one has "+strings.Join(kinds, " and "), "keep one of them")
-	case worker && kinds[0] != "exec":
+	case via == deploy.ViaSocket && (kinds[0] == "http" || kinds[0] == "tcp"):
+		s.fail(path+"."+kinds[0], "with via: socket an instance has no port of its own: whichever accepts first would answer", "use exec, or startup: {notify: true} for a program that says READY=1")
+	case via == "" && (kinds[0] == "http" || kinds[0] == "tcp"):
 		s.fail(path+"."+kinds[0], "this service is a worker: it has no port to ask at", "use exec, or give the service a listen address")
 	case kinds[0] == "http":
 		s.checkProbePath(path+".http", string(q.HTTP))
@@ -55,6 +58,17 @@ func (s scope) probe(path string, q question, worker bool, every, timeout durati
 	}
 	return &deploy.Probe{HTTP: string(q.HTTP), TCP: bool(q.TCP), Exec: q.Exec,
 		Every: time.Duration(every), Timeout: time.Duration(timeout), Failures: int(failures), Successes: int(successes)}
+}
+
+// notify makes the startup probe wait for the instance's word. A question about
+// it lasts as long as the pause between two, so that the answer is not late.
+func (s scope) notify(p *deploy.Probe, yes boolean) {
+	if s.has("probes.startup.notify") && !bool(yes) && !s.failed("probes.startup.notify") {
+		s.fail("probes.startup.notify", "the probe asks nothing", "write notify: true, or take the probe out")
+	}
+	if p.Notify = bool(yes); p.Notify {
+		p.Timeout = p.Every
+	}
 }
 
 func (s scope) checkProbePath(path, value string) {
@@ -69,7 +83,7 @@ func (s scope) checkProbePath(path, value string) {
 }
 
 // strategy resolves percentages and checks that a rollout can move at all.
-func (s scope) strategy(out *deploy.Service, set *settings, worker bool) {
+func (s scope) strategy(out *deploy.Service, set *settings) {
 	st := set.Strategy
 	to := deploy.Strategy{
 		Type:        deploy.StrategyType(st.Type),
@@ -78,12 +92,12 @@ func (s scope) strategy(out *deploy.Service, set *settings, worker bool) {
 		MinReady:    time.Duration(st.MinReady),
 		Overlap:     bool(st.Overlap),
 	}
-	if worker && out.Probes.Readiness == nil && !s.has("strategy.min_ready") {
-		to.MinReady = time.Second // all that tells a worker is well is that it stays up
+	if blind(out) && !s.has("strategy.min_ready") {
+		to.MinReady = time.Second // all that tells it is well is that it stays up
 	}
 	switch {
 	case !to.Overlap:
-		s.noOverlap(out, &to, worker)
+		s.noOverlap(out, &to)
 	case to.Surge == 0 && to.Unavailable == 0 && out.Replicas > 0:
 		s.cannotMove(st, out.Replicas)
 	}
@@ -92,6 +106,11 @@ func (s scope) strategy(out *deploy.Service, set *settings, worker bool) {
 	}
 	s.deadlines(out, &to, st)
 	out.Strategy = to
+}
+
+// blind tells whether nothing asks an instance if it is well before it counts.
+func blind(out *deploy.Service) bool {
+	return out.Probes.Readiness == nil && (out.Worker() || out.Inherits() && out.Probes.Startup == nil)
 }
 
 // of resolves an amount for so many replicas: up for what is added, down for
@@ -119,14 +138,19 @@ func (s scope) cannotMove(st strategy, replicas int) {
 }
 
 // noOverlap is stop-first: all old instances go before the first new one comes.
-func (s scope) noOverlap(out *deploy.Service, to *deploy.Strategy, worker bool) {
+func (s scope) noOverlap(out *deploy.Service, to *deploy.Strategy) {
 	if to.Surge > 0 && s.has("strategy.surge") {
 		s.fail("strategy.surge", "overlap: false lets no instance be added while old ones run", "take surge out, or allow overlap")
 	}
 	if s.has("strategy.unavailable") && to.Unavailable < out.Replicas {
 		s.fail("strategy.unavailable", "overlap: false stops all old instances first", "take unavailable out, or allow overlap")
 	}
-	if !worker {
+	switch {
+	case out.Inherits() && out.Socket.PerInstance:
+		s.warn("strategy.overlap", "while old and new instances may not run together, a rollout leaves none for a while", "connections are refused until one runs; without socket.per_instance they wait")
+	case out.Inherits():
+		s.warn("strategy.overlap", "while old and new instances may not run together, a rollout leaves none for a while", "connections wait in the socket's queue; keep the start short")
+	case out.Proxied():
 		s.warn("strategy.overlap", "while old and new instances may not run together, a rollout leaves none for a while",
 			"requests wait up to proxy.hold.timeout; keep the start well below it")
 	}

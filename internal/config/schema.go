@@ -107,6 +107,9 @@ func refine(t reflect.Type, s *jsonschema.Schema) {
 		for _, kind := range []string{"http", "tcp", "exec"} {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{kind}})
 		}
+		if s.Properties["notify"] != nil {
+			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{"notify"}})
+		}
 	}
 }
 

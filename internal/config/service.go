@@ -87,21 +87,26 @@ func build(s scope, name string, set *settings) Service {
 		Files:    s.files(set.Release.Files),
 		Command:  s.command(set.Release.Command),
 		Replicas: int(set.Replicas),
-		Probes:   s.probes(&set.Probes, worker),
+		Via:      s.via(set, worker),
+		Socket:   deploy.Socket{PerInstance: bool(set.Socket.PerInstance)},
 		Drain:    deploy.Drain{Delay: time.Duration(set.Drain.Delay), Timeout: time.Duration(set.Drain.Timeout)},
 		Stop:     deploy.Stop{Signal: strings.TrimPrefix(string(set.Stop.Signal), "SIG"), Timeout: time.Duration(set.Stop.Timeout)},
 		Limits:   deploy.Limits{Memory: int64(set.Limits.Memory), CPU: float64(set.Limits.CPU)},
 		Logs:     deploy.Logs{MaxSize: int64(set.Logs.MaxSize), Keep: int(set.Logs.Keep)},
 		Keep:     int(set.Keep),
 	}
-	s.strategy(&out.Service, set, worker)
-	if worker {
-		s.checkWorker()
-	} else {
-		out.Via = deploy.ViaProxy
+	out.Probes = s.probes(&set.Probes, out.Via)
+	s.strategy(&out.Service, set)
+	switch out.Via {
+	case deploy.ViaProxy:
 		out.Proxy = s.proxy(&set.Proxy)
+		s.checkProxied()
+	case deploy.ViaSocket:
+		s.checkSocket(&out.Service, set)
+	default:
+		s.checkWorker()
 	}
-	out.Env = s.environment(set, worker)
+	out.Env = s.environment(set, out.Proxied())
 	out.EnvNames = out.Env.Names()
 	out.Dir = s.sourceDir(string(set.Release.Dir))
 	return out
@@ -109,7 +114,7 @@ func build(s scope, name string, set *settings) Service {
 
 // checkWorker refuses what only makes sense for requests.
 func (s scope) checkWorker() {
-	for _, path := range []string{"via", "proxy"} {
+	for _, path := range []string{"via", "proxy", "socket"} {
 		if s.has(path) {
 			s.fail(path, "this service is a worker, so no request reaches it", "take it out, or give the service a listen address")
 		}

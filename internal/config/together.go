@@ -27,7 +27,9 @@ func checkTogether(top scope, f *File) {
 			} else if (first.TLS == nil) != (s.TLS == nil) {
 				in.fail("listen", fmt.Sprintf("%s (line %d) listens on this address too, and only one of the two has tls", first.Name, first.Line), "give both tls, or another address")
 			}
-			in.claimRoutes(claims, s, addr)
+			if !in.claimSocket(owner[addr], s) {
+				in.claimRoutes(claims, s, addr)
+			}
 		}
 	}
 	top.checkAddresses(f, addrs, owner)
@@ -43,6 +45,16 @@ func (s scope) of(service *Service) scope {
 	s.name, s.root = all.get(service.Name)
 	s.path = "services." + clip(service.Name)
 	return s
+}
+
+// claimSocket refuses two services on one address when one of them accepts on
+// it by itself: nobody would sort the requests.
+func (s scope) claimSocket(first, service *Service) (refused bool) {
+	if first != service && (first.Inherits() || service.Inherits()) {
+		s.fail("listen", fmt.Sprintf("%s (line %d) listens on this address too, and with via: socket nothing sorts the requests of two services", first.Name, first.Line), "give one of the two another address")
+		return true
+	}
+	return false
 }
 
 func (s scope) claimRoutes(claims map[claim]*Service, service *Service, addr string) {

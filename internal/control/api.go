@@ -201,6 +201,7 @@ type ProxyStatus struct {
 type ServiceStatus struct {
 	Name      string           `json:"name"`
 	Listen    []string         `json:"listen,omitempty"`
+	Via       deploy.Via       `json:"via,omitempty"` // of the release; empty for a worker
 	Release   int              `json:"release"`
 	Replicas  int              `json:"replicas"`
 	Rollout   *deploy.Rollout  `json:"rollout,omitempty"` // the one under way
@@ -214,8 +215,8 @@ type ServiceStatus struct {
 type InstanceStatus struct {
 	deploy.Instance
 	Ready    bool   `json:"ready"`    // by its readiness probe
-	InFlight int    `json:"inflight"` // requests in it now
-	Requests int64  `json:"requests"` // answered since it entered the routes
+	InFlight int    `json:"inflight"` // requests in it now; 0 where they do not pass the proxy
+	Requests int64  `json:"requests"` // answered since it entered the routes; the same
 	Progress string `json:"progress,omitempty"`
 }
 

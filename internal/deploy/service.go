@@ -18,6 +18,7 @@ type Service struct {
 	TLS      *TLS     `json:"tls,omitempty"`    // nil: cleartext
 	Routes   []Route  `json:"routes,omitempty"` // none: every request on Listen
 	Via      Via      `json:"via,omitempty"`    // empty for a worker
+	Socket   Socket   `json:"socket,omitzero"`  // of ViaSocket
 	Build    string   `json:"build,omitempty"`  // run by sh -c in the source folder; empty: nothing to build
 	Files    []string `json:"files"`            // what a Release keeps, relative to the source folder
 	Command  []string `json:"command"`          // argv; $NAME in it is expanded from the Instance's environment
@@ -37,6 +38,13 @@ type Service struct {
 // Worker reports whether the service takes no requests.
 func (s *Service) Worker() bool { return len(s.Listen) == 0 }
 
+// Proxied reports whether the proxy forwards requests to the instances, which
+// therefore have a port each.
+func (s *Service) Proxied() bool { return !s.Worker() && s.Via != ViaSocket }
+
+// Inherits reports whether the instances inherit the listening sockets.
+func (s *Service) Inherits() bool { return !s.Worker() && s.Via == ViaSocket }
+
 // Via says how requests reach the instances.
 type Via string
 
@@ -44,6 +52,11 @@ const (
 	ViaProxy  Via = "proxy"  // segue proxy forwards each request
 	ViaSocket Via = "socket" // the program accepts on an inherited socket
 )
+
+// Socket holds the settings of ViaSocket.
+type Socket struct {
+	PerInstance bool `json:"per_instance,omitempty"` // a socket for each (SO_REUSEPORT); false: one for all
+}
 
 // TLS names the certificate that the proxy serves; both are file paths.
 type TLS struct {
@@ -91,11 +104,12 @@ type Probes struct {
 	Liveness  *Probe `json:"liveness,omitempty"`
 }
 
-// A Probe is one question; exactly one of HTTP, TCP and Exec is set.
+// A Probe is one question; exactly one of HTTP, TCP, Exec and Notify is set.
 type Probe struct {
-	HTTP      string        `json:"http,omitempty"` // path, starting with "/"
-	TCP       bool          `json:"tcp,omitempty"`  // connect to $PORT
-	Exec      []string      `json:"exec,omitempty"` // argv, exit status 0 is success
+	HTTP      string        `json:"http,omitempty"`   // path, starting with "/"
+	TCP       bool          `json:"tcp,omitempty"`    // connect to $PORT
+	Exec      []string      `json:"exec,omitempty"`   // argv, exit status 0 is success
+	Notify    bool          `json:"notify,omitempty"` // has it said READY=1 (sd_notify(3))?
 	Every     time.Duration `json:"every"`
 	Timeout   time.Duration `json:"timeout"`
 	Failures  int           `json:"failures"`  // so many in a row mean no
@@ -109,6 +123,8 @@ func (p *Probe) What() string {
 		return "http " + p.HTTP
 	case p.TCP:
 		return "tcp"
+	case p.Notify:
+		return "notify"
 	default:
 		return "exec " + strings.Join(p.Exec, " ")
 	}

@@ -21,6 +21,7 @@ type Target struct {
 	Env  deploy.Environment // for exec: the whole environment, PATH included
 	Dir  string             // for exec: the working folder; "" for segue's own
 	H2C  bool               // it speaks HTTP/2 with prior knowledge only
+	Said <-chan struct{}    // for notify: closed when the instance has said READY=1
 }
 
 // Ask asks p's question of t once and returns nil for a yes. The error tells
@@ -49,6 +50,8 @@ func ask(ctx context.Context, p deploy.Probe, t Target) error {
 		return askHTTP(ctx, p.HTTP, t.Addr)
 	case p.TCP:
 		return askTCP(ctx, t.Addr)
+	case p.Notify:
+		return askNotify(ctx, t.Said)
 	default:
 		return askExec(ctx, p.Exec, t)
 	}

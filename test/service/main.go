@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -28,7 +29,10 @@ func main() {
 	boot := time.Now().Add(duration("BOOT"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if os.Getenv("PORT") == "" { // a worker
+	if os.Getenv("LISTEN_FDS") != "" {
+		time.Sleep(time.Until(boot)) // accepting is all that tells that it is up
+	} else if os.Getenv("PORT") == "" { // a worker
+		say("READY=1")
 		work(ctx)
 		return
 	}
@@ -97,23 +101,83 @@ func serve(ctx context.Context, boot time.Time) {
 		time.Sleep(duration("WORK"))
 		_, _ = w.Write(body) // a client that has gone needs nothing
 	})
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	server := &http.Server{Handler: goodbye(ctx, mux)}
 	if os.Getenv("H2C") != "" { // and nothing else
 		server.Protocols = new(http.Protocols)
 		server.Protocols.SetUnencryptedHTTP2(true)
 	}
+	l := listen()
 	over := make(chan error, 1)
 	go func() {
 		<-ctx.Done()
+		if os.Getenv("LISTEN_FDS") != "" {
+			l.Close() // others accept from here on
+			time.Sleep(duration("LINGER"))
+		}
 		over <- server.Shutdown(context.Background())
 	}()
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	go say("READY=1") // clients that come earlier wait in the queue
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		log.Fatal(err)
 	}
 	if err := <-over; err != nil {
 		log.Fatal(err)
 	}
 	log.Print("finished")
+}
+
+// listen opens $PORT, or takes the socket that it was started with
+// (sd_listen_fds(3)).
+func listen() net.Listener {
+	if os.Getenv("LISTEN_FDS") == "" {
+		l, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+		if err != nil {
+			log.Fatal(err)
+		}
+		return l
+	}
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		log.Fatalf("LISTEN_PID is %s, and not ours", os.Getenv("LISTEN_PID"))
+	}
+	f := os.NewFile(3, os.Getenv("LISTEN_FDNAMES"))
+	l, err := net.FileListener(f)
+	if err != nil {
+		log.Fatal(err)
+	}
+	f.Close() // l is a copy
+	return l
+}
+
+// goodbye asks clients to close once the service is to end: without a proxy in
+// front it is ours to do. Idle connections stay for LINGER, since a request may
+// be on its way on them.
+func goodbye(ctx context.Context, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if os.Getenv("LISTEN_FDS") != "" {
+			w.Header().Set("Segue-Release", os.Getenv("SEGUE_RELEASE")) // as the proxy does, for the drill
+		}
+		if ctx.Err() != nil && os.Getenv("LISTEN_FDS") != "" {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// say tells whoever has started us how we are (sd_notify(3)).
+func say(what string) {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" || os.Getenv("BROKEN") != "" {
+		return
+	}
+	conn, err := net.Dial("unixgram", path)
+	if err != nil {
+		log.Print(err)
+		return
+	}
+	defer conn.Close()
+	if _, err := conn.Write([]byte(what)); err != nil {
+		log.Print(err)
+	}
 }
 
 // work appends a line to the file RECORD when it begins and when it ends, so

@@ -1,0 +1,202 @@
+// Package socket_test holds the promises of via: socket: instances accept on
+// the listening socket themselves, with nothing between, and all the same
+// nothing is lost while they are replaced.
+package socket_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/seguehq/segue/drill"
+	"github.com/seguehq/segue/test/harness"
+)
+
+// direct is what makes the test service one without a proxy. It lingers for
+// longer than the drill leaves a connection idle.
+const direct = "via: socket\nstop: { timeout: 20s }\nprobes: { startup: { notify: true, every: 50ms, failures: 200 } }\n"
+
+func web(w *harness.World, replicas int, env, more string) {
+	w.T.Helper()
+	w.Web(replicas, strings.TrimPrefix(env+", LINGER: 600ms", ", "), direct+more)
+}
+
+// unseen fails the test when the proxy has had anything to do with requests.
+func unseen(w *harness.World) {
+	w.T.Helper()
+	for _, i := range w.Service("web").Instances {
+		if i.Requests != 0 || i.Port != 0 {
+			w.T.Errorf("%s has had %d requests by the proxy, on port %d", i.ID, i.Requests, i.Port)
+		}
+	}
+	if st := w.Status(); st.Proxy.Connections != 0 {
+		w.T.Errorf("the proxy has %d connections", st.Proxy.Connections)
+	}
+}
+
+// TestBackToBack deploys, restarts, scales and goes back, again and again.
+func TestBackToBack(t *testing.T) {
+	for _, c := range []struct {
+		name, more string
+		replicas   int
+		plan       func(*drill.Plan)
+	}{
+		{"fresh and kept alive", "", 3, func(*drill.Plan) {}},
+		{"fresh", "", 2, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1}; p.Rate = 300 }},
+		{"POST, which cannot be repeated", "", 2, func(p *drill.Plan) {
+			p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
+			p.Expect.BodyEquals = p.Body
+		}},
+		{"one instance", "", 1, func(*drill.Plan) {}},
+		{"stop first: connections wait in the queue", "strategy: { overlap: false }", 1, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := harness.New(t)
+			web(w, c.replicas, "N: 1", c.more)
+			w.Agent()
+			w.Must(0, "deploy")
+			d := w.Drill(200, c.plan)
+			const deploys = 5
+			for n := 2; n <= deploys; n++ {
+				web(w, c.replicas, fmt.Sprint("N: ", n), c.more)
+				w.Must(0, "deploy")
+				d.More(20)
+			}
+			w.Must(0, "restart")
+			w.Must(0, "scale", "4")
+			w.Must(0, "scale", "2")
+			w.Must(0, "rollback")
+			d.More(20)
+			r := d.None()
+			if len(r.Releases) < deploys {
+				t.Errorf("only releases %v answered", r.Releases)
+			}
+			w.AllServing("web", deploys-1, 2)
+			unseen(w)
+		})
+	}
+}
+
+// TestFromProxyAndBack changes how requests arrive, and back, by deploys and by
+// going back, with nothing lost on either way.
+func TestFromProxyAndBack(t *testing.T) {
+	for name, plan := range map[string]func(*drill.Plan){
+		"fresh and kept alive": func(*drill.Plan) {},
+		"POST, which cannot be repeated": func(p *drill.Plan) {
+			p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
+			p.Expect.BodyEquals = p.Body
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := harness.New(t)
+			w.Web(2, "N: 1", "")
+			w.Agent()
+			w.Must(0, "deploy")
+			d := w.Drill(200, plan)
+			d.More(20)
+			web(w, 2, "N: 2", "")
+			w.Must(0, "deploy")
+			d.More(40)
+			unseen(w)
+			w.Must(0, "rollback") // to the proxy
+			d.More(40)
+			w.Must(0, "rollback") // and back
+			d.More(40)
+			unseen(w)
+			w.Web(2, "N: 3", "")
+			w.Must(0, "deploy")
+			d.More(40)
+			d.None()
+			w.AllServing("web", 3, 2)
+		})
+	}
+}
+
+// TestBadReleaseOfTheOtherKind: a release that never gets ready is taken back,
+// whichever way requests were to reach it.
+func TestBadReleaseOfTheOtherKind(t *testing.T) {
+	short := strings.Replace(direct, "failures: 200", "failures: 10", 1)
+	behind := "probes: { startup: { http: /health, every: 50ms, failures: 10 }, readiness: { http: /health } }"
+	for _, c := range []struct{ name, good, bad string }{
+		{"from the proxy", behind, short},
+		{"to the proxy", direct, behind},
+		{"on the socket", direct, short},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := harness.New(t)
+			w.Web(2, "LINGER: 1s", c.good)
+			w.Agent()
+			w.Must(0, "deploy")
+			d := w.Drill(200)
+			d.More(20)
+			w.Web(2, "LINGER: 1s, BROKEN: 1", c.bad)
+			w.Must(3, "deploy")
+			d.More(40)
+			d.None()
+			w.AllServing("web", 1, 2)
+		})
+	}
+}
+
+// TestWhoeverDies kills instance, proxy and agent in turn, and then agent and
+// proxy both: the socket is there as long as any of them is.
+func TestWhoeverDies(t *testing.T) {
+	w := harness.New(t)
+	web(w, 2, "", "")
+	a := w.Agent()
+	w.Must(0, "deploy")
+	queued := func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1}; p.URL += "/health" }
+
+	d := w.Drill(100, queued)
+	a.Kill()
+	d.More(20)
+	killProxy(w)
+	d.More(20)
+	w.Agent() // the socket comes back from an instance
+	d.More(20)
+	d.None()
+
+	d = w.Drill(100, queued)
+	web(w, 2, "N: 2", "")
+	w.Must(0, "deploy")
+	d.More(20)
+	killProxy(w)
+	w.Until("there is another proxy", func() bool { return w.Status().Proxy.PID != 0 })
+	web(w, 2, "N: 3", "")
+	w.Must(0, "deploy")
+	d.More(20)
+	d.None()
+
+	for _, i := range w.Service("web").Instances {
+		if err := syscall.Kill(i.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := w.Get("/"); got != "release 3" { // waits in the queue until another is up
+		t.Errorf("answered: %q", got)
+	}
+}
+
+// killProxy ends the proxy of a world, whether its agent lives or not.
+func killProxy(w *harness.World) {
+	t := w.T
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(w.State, "proxy", "*.json"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%v %v", names, err)
+	}
+	data, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscanf(string(data), `{"pid":%d`, &pid); err != nil {
+		t.Fatalf("%s: %v", data, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
