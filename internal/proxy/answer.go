@@ -43,6 +43,7 @@ func (x *exchange) passHead(a *answer) {
 		h["Content-Type"] = nil // or net/http guesses one
 	}
 	x.signRelease(h)
+	x.stick(h)
 	x.sayGoodbye(h)
 	x.began, x.status = true, a.status
 	x.w.WriteHeader(a.status)

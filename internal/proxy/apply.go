@@ -46,13 +46,16 @@ func (p *proxy) apply(c Config) error {
 func (p *proxy) newTable(c Config, old *table) *table {
 	t := &table{config: c, targets: map[string]*target{}, instances: map[string]*instance{}, listeners: map[string]*vhosts{}}
 	for _, s := range c.Services {
-		tg := &target{service: p.service(s.Name), cfg: s.withDefaults()}
+		tg := &target{service: p.service(s.Name), cfg: s.withDefaults(), tokens: map[string]*instance{}}
 		tg.trusted, _ = parseNetworks(s.Trusted) // validated
 		tg.acceptProxy, _ = parseNetworks(s.AcceptProxy)
 		for _, i := range s.Instances {
 			in := p.instance(tg, i, old)
 			t.instances[i.ID] = in
 			tg.instances = append(tg.instances, in)
+			if s.Sticky != nil {
+				tg.tokens[in.token] = in
+			}
 			tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
 		}
 		tg.plain = tg.isPlain()
@@ -80,6 +83,9 @@ func (t *table) listen(key string, tg *target) {
 	}
 	v.acceptProxy = append(v.acceptProxy, tg.acceptProxy...)
 	v.tls = v.tls || tg.cfg.CertFile != ""
+	if v.pages == nil {
+		v.pages = tg.cfg.Pages
+	}
 	longest(&v.limits.header, tg.cfg.HeaderTimeout)
 	longest(&v.limits.idle, tg.cfg.IdleTimeout)
 	longest(&v.limits.body, tg.cfg.BodyTimeout)
@@ -110,7 +116,7 @@ func (p *proxy) instance(t *target, i Instance, old *table) *instance {
 		in.revive()
 		return in
 	}
-	in := &instance{Instance: i, service: t.service, protocol: protocol}
+	in := &instance{Instance: i, service: t.service, protocol: protocol, token: tokenOf(t.name, i.ID)}
 	in.stats = t.service.stats.release(i.Release)
 	in.pool.in, in.pool.clock = in, p.clock
 	in.pool.dialer.Timeout = dialTimeout

@@ -16,6 +16,7 @@ type instance struct {
 	Instance
 	service  *service
 	protocol string
+	token    string // what a sticky client's cookie says
 	stats    *releaseStats
 	pool     pool
 	h2       *http.Transport // for H2C
@@ -40,6 +41,12 @@ type instance struct {
 // again) and Apply (store the table, then look at the count) write before they
 // read, so at least one of the two sees the other.
 func (p *proxy) claim(service string, tried []*instance) (*instance, *target) {
+	return p.claimFor("", service, tried)
+}
+
+// claimFor is claim for a sticky client, whose token stands for the instance
+// that it would rather have.
+func (p *proxy) claimFor(token, service string, tried []*instance) (*instance, *target) {
 	for {
 		t := p.table.Load()
 		target := t.targets[service]
@@ -50,7 +57,10 @@ func (p *proxy) claim(service string, tried []*instance) (*instance, *target) {
 		if target.paused(now) > 0 {
 			return nil, target
 		}
-		in := target.pick(now, tried)
+		in := target.favourite(token, now, tried)
+		if in == nil {
+			in = target.pick(now, tried)
+		}
 		if in == nil {
 			return nil, target
 		}

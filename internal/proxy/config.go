@@ -84,6 +84,11 @@ type Service struct {
 
 	Retry   *Retry   `json:"retry,omitempty"`   // bounds repeats; nil is 20 %, at least 10 a second
 	Outlier *Outlier `json:"outlier,omitempty"` // puts failing instances aside; nil does not
+	Rate    *Rate    `json:"rate,omitempty"`    // bounds each client's requests; nil does not
+	Sticky  *Sticky  `json:"sticky,omitempty"`  // keeps clients with their instances; nil does not
+	// Pages are whole HTML pages by the status of a refusal, for those who would
+	// rather read HTML than JSON.
+	Pages map[int]string `json:"pages,omitempty"`
 	// AcceptProxy are the networks whose connections must begin with a header
 	// of the PROXY protocol, v1 or v2; the address in it is the client's. It
 	// belongs to a listener: what its services name is put together.
@@ -147,7 +152,7 @@ func (s Service) withDefaults() Service {
 	}
 	orDefault(&s.MaxHeader, 64<<10)
 	orDefault(&s.MaxBody, 0)
-	s.Outlier = s.Outlier.withDefaults()
+	s.Outlier, s.Rate = s.Outlier.withDefaults(), s.Rate.withDefaults()
 	if s.Protocol == "" {
 		s.Protocol = HTTP1
 	}
@@ -192,6 +197,12 @@ func (s Service) validate() error {
 	}
 	if (s.CertFile == "") != (s.KeyFile == "") {
 		fail("cert_file and key_file go together")
+	}
+	if r := s.Rate; r != nil && (r.Requests < 1 || r.Per > time.Hour || r.Burst > 1_000_000) {
+		fail("rate: %d requests per %s, burst %d: at least one, an hour at most, and a million at once", r.Requests, r.Per, r.Burst)
+	}
+	if s.Sticky != nil && !isToken(s.Sticky.Cookie) {
+		fail("sticky: %q is no name of a cookie", s.Sticky.Cookie)
 	}
 	for _, r := range s.Routes {
 		if r.Path != "" && !strings.HasPrefix(r.Path, "/") {

@@ -32,6 +32,7 @@ type exchange struct {
 	sender  *bodySender
 	unhook  func() bool
 
+	token    string // of its sticky cookie
 	tried    []*instance
 	deadline int64 // of the hold
 	began    bool  // the answer has begun
@@ -74,6 +75,10 @@ func (x *exchange) serve() {
 		x.refuse(refuseBadRequest)
 		return
 	}
+	if !x.withinRate() {
+		return
+	}
+	x.unstick()
 	if most := x.target.cfg.MaxBody; most > 0 && x.r.ContentLength > most {
 		x.refuse(refuseBody)
 		return
@@ -136,7 +141,7 @@ func (x *exchange) attempts() {
 }
 
 func (x *exchange) obtain() (*instance, *target, error) {
-	in, t, err := x.p.obtain(x.r.Context(), x.target.name, x.tried, &x.deadline)
+	in, t, err := x.p.obtain(x.r.Context(), x.target.name, x.token, x.tried, &x.deadline)
 	if t == nil {
 		t = x.target
 	}

@@ -19,6 +19,7 @@ type service struct {
 	queue    queue
 	stats    *serviceStats
 	budget   budget
+	rates    limiter
 	ejecting sync.Mutex
 }
 
@@ -29,6 +30,7 @@ type queue struct {
 }
 
 type waiter struct {
+	token  string         // the sticky client's
 	handed chan *instance // buffered; nil means look at the table again
 }
 
@@ -38,12 +40,13 @@ var (
 	errNoService   = errors.New("the service has left the table")
 )
 
-// obtain claims an instance for a request, waiting for one within the
+// obtain claims an instance for a request (of the sticky client that token
+// stands for, or ""), waiting for one within the
 // service's hold bounds, and for the end of a pause. deadline is of clock and is set at the first wait, so
 // that a request's retries share one hold time.
-func (p *proxy) obtain(ctx context.Context, service string, tried []*instance, deadline *int64) (*instance, *target, error) {
+func (p *proxy) obtain(ctx context.Context, service, token string, tried []*instance, deadline *int64) (*instance, *target, error) {
 	for {
-		in, t := p.claim(service, tried)
+		in, t := p.claimFor(token, service, tried)
 		if in != nil {
 			return in, t, nil
 		}
@@ -54,7 +57,7 @@ func (p *proxy) obtain(ctx context.Context, service string, tried []*instance, d
 		if left <= 0 {
 			return nil, t, errHoldTimeout
 		}
-		in, err := p.hold(ctx, t, left)
+		in, err := p.hold(ctx, t, token, left)
 		if err != nil || in != nil {
 			return in, t, err
 		}
@@ -63,8 +66,8 @@ func (p *proxy) obtain(ctx context.Context, service string, tried []*instance, d
 
 // hold waits once: until an instance is handed over (it is then claimed), or
 // until it is time to look again (nil, nil).
-func (p *proxy) hold(ctx context.Context, t *target, left time.Duration) (*instance, error) {
-	w := &waiter{handed: make(chan *instance, 1)}
+func (p *proxy) hold(ctx context.Context, t *target, token string, left time.Duration) (*instance, error) {
+	w := &waiter{token: token, handed: make(chan *instance, 1)}
 	q := &t.service.queue
 	q.mu.Lock()
 	if q.waiting.Len() >= t.room(p.clock()) {
@@ -78,7 +81,7 @@ func (p *proxy) hold(ctx context.Context, t *target, left time.Duration) (*insta
 
 	// An Apply between the failed claim and the place in the queue is seen
 	// here, one after it hands over.
-	if in, _ := p.claim(t.name, nil); in != nil {
+	if in, _ := p.claimFor(token, t.name, nil); in != nil {
 		if given := q.leave(place, w); given != nil {
 			given.release()
 		}
@@ -123,11 +126,12 @@ func (p *proxy) callUp(s *service) {
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
 	for e := s.queue.waiting.Front(); e != nil; e = s.queue.waiting.Front() {
-		in, t := p.claim(s.name, nil)
+		w := e.Value.(*waiter)
+		in, t := p.claimFor(w.token, s.name, nil)
 		if in == nil && t != nil {
 			return
 		}
 		s.queue.waiting.Remove(e)
-		e.Value.(*waiter).handed <- in
+		w.handed <- in
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"html"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,6 +26,7 @@ var (
 	refuseBody       = refusal{413, "body-too-large", "The request's body is too large.", 0}
 	refuseSlowBody   = refusal{408, "body-timeout", "The request's body did not arrive in time.", 0}
 	refuseBodyBroken = refusal{400, "body-broken", "The request's body is malformed.", 0}
+	refuseRate       = refusal{429, "rate-limited", "Too many requests come from this address.", 1}
 	refuseHoldFull   = refusal{503, "hold-full", "The service is being replaced and too many requests wait for it.", 1}
 	refuseNoInstance = refusal{503, "no-instance", "The service has no instance that is ready.", 1}
 	refuseReset      = refusal{502, "closed-before-answer", "The service closed the connection before it answered.", 1}
@@ -53,22 +55,28 @@ func (x *exchange) refuse(f refusal) {
 		x.refuseGRPC(f)
 		return
 	}
-	var body string
-	if wantsJSON(x.r) {
-		h.Set("Content-Type", "application/json")
-		body = fmt.Sprintf("{\"status\":%d,\"error\":%q,\"message\":%q}\n", f.status, f.word, f.text)
-	} else {
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		title := fmt.Sprintf("%d %s", f.status, http.StatusText(f.status))
-		body = "<!doctype html><meta charset=utf-8><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(f.text) + "\n"
-	}
+	kind, body := x.refusalBody(f)
+	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(f.status)
 	if x.r.Method != http.MethodHead {
-		n, _ := x.w.Write([]byte(body))
+		n, _ := io.WriteString(x.w, body)
 		x.out += int64(n)
 	}
 	x.leaveBody()
+}
+
+// refusalBody is JSON or a page, by Accept: the service's own page if it has one.
+func (x *exchange) refusalBody(f refusal) (kind, body string) {
+	if wantsJSON(x.r) {
+		return "application/json", fmt.Sprintf("{\"status\":%d,\"error\":%q,\"message\":%q}\n", f.status, f.word, f.text)
+	}
+	const page = "text/html; charset=utf-8"
+	if own := x.page(f.status); own != "" {
+		return page, own
+	}
+	title := fmt.Sprintf("%d %s", f.status, http.StatusText(f.status))
+	return page, "<!doctype html><meta charset=utf-8><title>" + title + "</title><h1>" + title + "</h1><p>" + html.EscapeString(f.text) + "\n"
 }
 
 // refuseGRPC answers with trailers only; status 14 (UNAVAILABLE) is the one

@@ -27,13 +27,15 @@ type target struct {
 	plain       bool // an event loop may serve it: nothing in cfg needs the general path
 	acceptProxy []netip.Prefix
 
+	tokens map[string]*instance // by what a sticky client's cookie says
+
 	pausedUntil int64 // of clock; in the past when there is no pause
 }
 
 // isPlain tells whether the service's exchanges need nothing but forwarding.
 func (t *target) isPlain() bool {
 	c := &t.cfg
-	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil
+	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil && c.Rate == nil && c.Sticky == nil
 }
 
 // vhosts are the routes of one listener.
@@ -43,6 +45,7 @@ type vhosts struct {
 	any       *paths
 	bytes     *target // gets every connection as it is; nil: they speak HTTP
 	tls       bool
+	pages     map[int]string // for requests that no route takes
 	limits    limits
 
 	acceptProxy []netip.Prefix // peers whose connections begin with a PROXY header

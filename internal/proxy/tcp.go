@@ -86,7 +86,7 @@ func (r *relay) connect() error {
 	defer r.c.onCut(nil)
 	var deadline int64
 	for {
-		in, t, err := r.p.obtain(ctx, r.target.name, r.tried, &deadline)
+		in, t, err := r.p.obtain(ctx, r.target.name, "", r.tried, &deadline)
 		if t != nil {
 			r.target = t
 		}

@@ -13,6 +13,7 @@ func (x *exchange) serveUpgrade(c *upConn, a *answer) {
 	defer c.Close()
 	h := x.w.Header()
 	x.signRelease(h)
+	x.stick(h)
 	h.Set("Connection", "Upgrade")
 	h.Set("Upgrade", a.upgrade)
 	x.began, x.status = true, a.status

@@ -1,0 +1,102 @@
+package proxy
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Sticky keeps a client with the instance that answered it first, by a cookie.
+// When that instance leaves the table, or is put aside, the client is given to
+// another and gets its cookie.
+type Sticky struct {
+	Cookie string        `json:"cookie"`        // its name, a token (RFC 6265 §4.1.1)
+	TTL    time.Duration `json:"ttl,omitempty"` // counted from its setting, to the second; 0: until the browser ends
+}
+
+// tokenOf is what a cookie says of an instance. It must come out the same in
+// every proxy of the service, without a secret shared among them: so it is a
+// hash. Whoever makes one up can choose among the instances that serve anyway,
+// as somebody could who collects cookies, and learns nothing from it.
+func tokenOf(service, id string) string {
+	sum := sha256.Sum256([]byte("segue sticky\x00" + service + "\x00" + id))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// favourite gives the instance that a token stands for, if it may be chosen.
+func (t *target) favourite(token string, now int64, tried []*instance) *instance {
+	if token == "" || t.cfg.Sticky == nil {
+		return nil
+	}
+	in := t.tokens[token]
+	if in == nil || in.asideUntil.Load() > now || in.outUntil.Load() > now || slices.Contains(tried, in) {
+		return nil
+	}
+	return in
+}
+
+// unstick takes the cookie off the request: it is between client and proxy.
+func (x *exchange) unstick() {
+	if s := x.target.cfg.Sticky; s != nil {
+		x.token = takeCookie(x.r.Header, s.Cookie)
+	}
+}
+
+// takeCookie takes a cookie out of a request's header and gives its value, the
+// first if there are several.
+func takeCookie(h http.Header, name string) string {
+	value, found := "", false
+	var lines []string
+	for _, line := range h["Cookie"] {
+		var kept []string
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			if k, v, _ := strings.Cut(pair, "="); k != name {
+				kept = append(kept, pair)
+			} else if !found {
+				value, found = v, true
+			}
+		}
+		if len(kept) > 0 {
+			lines = append(lines, strings.Join(kept, "; "))
+		}
+	}
+	switch {
+	case !found:
+	case len(lines) == 0:
+		delete(h, "Cookie")
+	default:
+		h["Cookie"] = lines
+	}
+	return value
+}
+
+// stick gives the client the cookie of the instance that answers, unless it
+// has that.
+func (x *exchange) stick(h http.Header) {
+	s := x.target.cfg.Sticky
+	if s == nil || x.token == x.in.token {
+		return
+	}
+	c := s.Cookie + "=" + x.in.token + "; Path=/; HttpOnly; SameSite=Lax"
+	if x.overTLS() {
+		c += "; Secure"
+	}
+	if s.TTL > 0 {
+		c += "; Max-Age=" + strconv.Itoa(seconds(s.TTL))
+	}
+	h["Set-Cookie"] = append(h["Set-Cookie"], c)
+}
+
+// overTLS tells whether the client came by TLS, to us or to a trusted peer.
+func (x *exchange) overTLS() bool {
+	proto := x.conn.sender.proto
+	if x.target.trusts(x.conn.sender.addr) {
+		proto = firstOr(x.r.Header["X-Forwarded-Proto"], proto)
+	}
+	return proto == "https"
+}
