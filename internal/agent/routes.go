@@ -56,7 +56,8 @@ func proxyService(spec *deploy.Service) proxy.Service {
 		HeaderTimeout: none(x.HeaderTimeout), BodyTimeout: none(x.BodyTimeout), IdleTimeout: none(x.IdleTimeout),
 		AnswerTimeout: none(x.AnswerTimeout), UpstreamIdle: none(x.UpstreamIdle),
 		Goodbye: x.Goodbye, GoodbyeAfter: none(x.GoodbyeAfter),
-		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted}
+		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted,
+		AcceptProxy: x.AcceptProxy, SendProxy: x.SendProxy}
 	if spec.TLS != nil {
 		p.CertFile, p.KeyFile = spec.TLS.Cert, spec.TLS.Key
 	}

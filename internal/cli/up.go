@@ -14,6 +14,7 @@ import (
 	"github.com/seguehq/segue/internal/agent"
 	"github.com/seguehq/segue/internal/config"
 	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
 )
 
 type upCmd struct {
@@ -192,7 +193,10 @@ func (e *env) tellUp(f *config.File) {
 	for _, s := range f.Services {
 		for _, l := range s.Listen {
 			scheme := "http"
-			if s.TLS != nil {
+			switch {
+			case s.Proxy.Protocol == deploy.TCP:
+				scheme = "tcp"
+			case s.TLS != nil:
 				scheme = "https"
 			}
 			if strings.HasPrefix(l, ":") {

@@ -121,13 +121,20 @@ type limits struct {
 }
 
 type proxySettings struct {
-	Protocol  text     `json:"protocol,omitempty" default:"http1" enum:"http1|h2c" jsonschema:"What the instances speak: http1, or h2c (HTTP/2 in cleartext with prior knowledge, as gRPC servers do)."`
+	Protocol  text     `json:"protocol,omitempty" default:"http1" enum:"http1|h2c|tcp" jsonschema:"What the instances speak: http1, h2c (HTTP/2 in cleartext with prior knowledge, as gRPC servers do), or tcp: anything, each connection is passed on as bytes."`
 	Hold      hold     `json:"hold,omitempty" jsonschema:"What happens to a request while no instance is ready."`
 	Timeouts  timeouts `json:"timeouts,omitempty" jsonschema:"Limits in time; 0 means none."`
 	Goodbye   text     `json:"goodbye,omitempty" default:"one-more-message" enum:"one-more-message|hang-up" jsonschema:"How kept-alive HTTP/1.1 connections end when the proxy itself is replaced: the next answer says so (one-more-message), which loses nothing, or idle ones are closed at once (hang-up)."`
 	MaxHeader size     `json:"max_header,omitempty" default:"64KiB" min:"1KiB" jsonschema:"Largest request header."`
 	MaxBody   size     `json:"max_body,omitempty" default:"0" jsonschema:"Largest request body; 0 means no limit."`
 	Trusted   words    `json:"trusted,omitempty" jsonschema:"Networks (10.0.0.0/8) whose Forwarded and X-Forwarded headers are believed."`
+
+	ProxyProtocol proxyProtocol `json:"proxy_protocol,omitempty" jsonschema:"The PROXY protocol of HAProxy and load balancers, v1 and v2, which tells in front of a connection whose it is."`
+}
+
+type proxyProtocol struct {
+	Accept words `json:"accept,omitempty" jsonschema:"Networks (10.0.0.0/8) whose connections must begin with a PROXY header; the address in it is the client's. The same for all services on an address."`
+	Send   text  `json:"send,omitempty" enum:"v1|v2" jsonschema:"Header that each connection to an instance begins with; for protocol: tcp only."`
 }
 
 type hold struct {
@@ -138,7 +145,7 @@ type hold struct {
 type timeouts struct {
 	Header       duration `json:"header,omitempty" default:"10s" jsonschema:"For the client's whole request header."`
 	Body         duration `json:"body,omitempty" default:"30s" jsonschema:"Longest pause while the client's body arrives."`
-	Idle         duration `json:"idle,omitempty" default:"60s" jsonschema:"For a kept-alive connection of a client."`
+	Idle         duration `json:"idle,omitempty" default:"60s" jsonschema:"For a kept-alive connection of a client. With protocol: tcp, a connection on which nothing moves; default 0s there."`
 	Answer       duration `json:"answer,omitempty" default:"0s" jsonschema:"Until the instance's response header."`
 	UpstreamIdle duration `json:"upstream_idle,omitempty" default:"4s" jsonschema:"For a kept-alive connection to an instance; keep it shorter than what the instance itself allows."`
 	Goodbye      duration `json:"goodbye,omitempty" default:"10s" jsonschema:"How long one-more-message waits for that message; then idle connections are hung up."`

@@ -93,7 +93,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"command-missing", "command-quote", "command-shell", "deadline", "deadline-min-ready", "duration-huge", "env-file",
 		"env-file-port", "env-file-quote", "env-secret", "env-secret-files", "env-unset", "env-unset-flow", "files", "listen",
 		"listen-clash", "long-line", "metrics-clash", "name", "no-overlap", "percent-text", "probe-false", "probe-path",
-		"routes", "same-listen", "same-route", "size-small", "socket-shared", "tls-mixed", "trusted", "worker"}
+		"routes", "same-listen", "same-route", "size-small", "socket-shared", "tcp", "tls-mixed", "trusted", "worker"}
 	r := resolved(t)
 	told := 0
 	for _, path := range files(t, "testdata/bad/*.yaml") {

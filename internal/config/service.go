@@ -101,6 +101,7 @@ func build(s scope, name string, set *settings) Service {
 	case deploy.ViaProxy:
 		out.Proxy = s.proxy(&set.Proxy)
 		s.checkProxied()
+		s.bytes(&out.Proxy)
 	case deploy.ViaSocket:
 		s.checkSocket(&out.Service, set)
 	default:
@@ -197,6 +198,8 @@ func (s scope) proxy(set *proxySettings) deploy.Proxy {
 		GoodbyeAfter:  time.Duration(set.Timeouts.Goodbye),
 		MaxHeader:     int64(set.MaxHeader),
 		MaxBody:       int64(set.MaxBody),
-		Trusted:       s.trusted(set.Trusted),
+		Trusted:       s.networks("proxy.trusted", set.Trusted),
+		AcceptProxy:   s.networks("proxy.proxy_protocol.accept", set.ProxyProtocol.Accept),
+		SendProxy:     string(set.ProxyProtocol.Send),
 	}
 }

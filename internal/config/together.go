@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seguehq/segue/internal/deploy"
 )
@@ -27,12 +28,27 @@ func checkTogether(top scope, f *File) {
 			} else if (first.TLS == nil) != (s.TLS == nil) {
 				in.fail("listen", fmt.Sprintf("%s (line %d) listens on this address too, and only one of the two has tls", first.Name, first.Line), "give both tls, or another address")
 			}
-			if !in.claimSocket(owner[addr], s) {
-				in.claimRoutes(claims, s, addr)
+			if in.claimSocket(owner[addr], s) {
+				continue
 			}
+			if first := owner[addr]; first != s {
+				in.shares(addr, s, first)
+			}
+			in.claimRoutes(claims, s, addr)
 		}
 	}
 	top.checkAddresses(f, addrs, owner)
+}
+
+// shares refuses what cannot hold for one of two services on an address alone.
+func (s scope) shares(addr string, service, first *Service) {
+	if service.Proxy.Protocol == deploy.TCP || first.Proxy.Protocol == deploy.TCP {
+		s.fail("listen", fmt.Sprintf("%s (line %d) listens on %s too, and one of the two takes every connection as it is (proxy.protocol: tcp)", first.Name, first.Line, addr), "give it an address of its own")
+		return
+	}
+	if !slices.Equal(slices.Sorted(slices.Values(service.Proxy.AcceptProxy)), slices.Sorted(slices.Values(first.Proxy.AcceptProxy))) {
+		s.fail("proxy.proxy_protocol.accept", fmt.Sprintf("%s (line %d) listens on %s too, and takes PROXY headers from other networks", first.Name, first.Line, addr), "write the same for both: who a connection is from is known before its service")
+	}
 }
 
 // of is the scope of one service.

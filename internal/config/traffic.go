@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/seguehq/segue/internal/deploy"
 )
@@ -79,8 +80,8 @@ func (s scope) route(item *node, r route) (out deploy.Route, ok bool) {
 	return out, len(s.r.errs) == before && len(item.entries) > 0
 }
 
-// trusted checks the networks whose forwarding headers are believed.
-func (s scope) trusted(list words) []string {
+// networks checks a list of networks.
+func (s scope) networks(path string, list words) []string {
 	var out []string
 	for i, cidr := range list {
 		if cidr == "" {
@@ -95,8 +96,39 @@ func (s scope) trusted(list words) []string {
 		if ip := ipOf(cidr); ip.IsValid() {
 			mend = fmt.Sprintf("for one address, write /%d behind it", ip.BitLen())
 		}
-		item := s.item("proxy.trusted", i)
-		s.r.failAt(item.line, item.col, join(s.path, "proxy.trusted"), clip(item.text)+" is no network in CIDR form", mend)
+		item := s.item(path, i)
+		s.r.failAt(item.line, item.col, join(s.path, path), clip(item.text)+" is no network in CIDR form", mend)
 	}
 	return out
+}
+
+// bytes settles what is different where connections are passed on as bytes.
+func (s scope) bytes(p *deploy.Proxy) {
+	if p.Protocol != deploy.TCP {
+		if p.SendProxy != "" {
+			s.fail("proxy.proxy_protocol.send", "an HTTP instance is told of its client by Forwarded and X-Forwarded-For", "take it out, or set proxy.protocol: tcp")
+		}
+		return
+	}
+	if s.has("routes") {
+		s.fail("routes", "with proxy.protocol: tcp there are no requests to tell apart", "take it out, and give the service addresses of its own")
+	}
+	s.onlyKeys("proxy", "protocol", "hold", "timeouts", "proxy_protocol")
+	s.onlyKeys("proxy.timeouts", "header", "idle")
+	if !s.has("proxy.timeouts.idle") {
+		p.IdleTimeout = 0
+	}
+}
+
+// onlyKeys refuses what says nothing to a service that takes bytes.
+func (s scope) onlyKeys(path string, known ...string) {
+	_, section := s.find(path)
+	if section == nil {
+		return
+	}
+	for _, e := range section.entries {
+		if !slices.Contains(known, e.key.text) {
+			s.fail(path+"."+e.key.text, "with proxy.protocol: tcp there are no requests that it could be about", "take it out")
+		}
+	}
 }

@@ -77,24 +77,27 @@ type Protocol string
 const (
 	HTTP1 Protocol = "http1"
 	H2C   Protocol = "h2c" // HTTP/2 with prior knowledge, cleartext
+	TCP   Protocol = "tcp" // anything: connections are passed on as bytes
 )
 
 // Proxy holds a service's settings of the data path. Zero durations and sizes
 // mean no limit, except where a default is told in the configuration manual.
 type Proxy struct {
 	Protocol      Protocol      `json:"protocol"`
-	HoldTimeout   time.Duration `json:"hold_timeout"`      // how long a request waits for a ready instance
-	HoldMax       int           `json:"hold_max"`          // how many may wait
-	HeaderTimeout time.Duration `json:"header_timeout"`    // for the client's whole request header
-	BodyTimeout   time.Duration `json:"body_timeout"`      // longest pause while the client's body arrives
-	IdleTimeout   time.Duration `json:"idle_timeout"`      // of the client's kept-alive connection
-	AnswerTimeout time.Duration `json:"answer_timeout"`    // until the instance's response header; 0: none
-	UpstreamIdle  time.Duration `json:"upstream_idle"`     // of kept-alive connections to instances
-	Goodbye       string        `json:"goodbye"`           // one-more-message or hang-up, when the proxy itself is replaced
-	GoodbyeAfter  time.Duration `json:"goodbye_after"`     // for one-more-message: then idle connections are hung up
-	MaxHeader     int64         `json:"max_header"`        // bytes
-	MaxBody       int64         `json:"max_body"`          // bytes; 0: no limit
-	Trusted       []string      `json:"trusted,omitempty"` // CIDRs whose forwarding headers are believed
+	HoldTimeout   time.Duration `json:"hold_timeout"`           // how long a request waits for a ready instance
+	HoldMax       int           `json:"hold_max"`               // how many may wait
+	HeaderTimeout time.Duration `json:"header_timeout"`         // for the client's whole request header
+	BodyTimeout   time.Duration `json:"body_timeout"`           // longest pause while the client's body arrives
+	IdleTimeout   time.Duration `json:"idle_timeout"`           // of the client's kept-alive connection
+	AnswerTimeout time.Duration `json:"answer_timeout"`         // until the instance's response header; 0: none
+	UpstreamIdle  time.Duration `json:"upstream_idle"`          // of kept-alive connections to instances
+	Goodbye       string        `json:"goodbye"`                // one-more-message or hang-up, when the proxy itself is replaced
+	GoodbyeAfter  time.Duration `json:"goodbye_after"`          // for one-more-message: then idle connections are hung up
+	MaxHeader     int64         `json:"max_header"`             // bytes
+	MaxBody       int64         `json:"max_body"`               // bytes; 0: no limit
+	Trusted       []string      `json:"trusted,omitempty"`      // CIDRs whose forwarding headers are believed
+	AcceptProxy   []string      `json:"accept_proxy,omitempty"` // CIDRs whose connections begin with a PROXY header
+	SendProxy     string        `json:"send_proxy,omitempty"`   // "v1" or "v2": the PROXY header that instances get; empty: none
 }
 
 // Probes are the questions asked of an Instance; a nil one is not asked.

@@ -36,6 +36,10 @@ func main() {
 		work(ctx)
 		return
 	}
+	if os.Getenv("TCP") != "" {
+		serveTCP(ctx)
+		return
+	}
 	serve(ctx, boot)
 }
 

@@ -1,0 +1,132 @@
+package connections_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/seguehq/segue/test/harness"
+)
+
+// tcp deploys the test service with a protocol of its own.
+func tcp(more string) func(w *harness.World, n int) {
+	return func(w *harness.World, n int) {
+		w.Web(2, fmt.Sprintf("TCP: 1, N: %d", n), "proxy: { protocol: tcp }\nprobes: { readiness: { tcp: true, every: 100ms } }\n"+more)
+	}
+}
+
+// TestTCP: connections that end before the deadline end whole, whatever is
+// replaced meanwhile: those that ask one thing and close their side, and those
+// that go on for a while.
+func TestTCP(t *testing.T) {
+	underReplacement(t, tcp(""), func(t *testing.T, w *harness.World) (more, end func()) {
+		return sessions(t, w, func() (net.Conn, error) { return net.Dial("tcp", address(w)) })
+	})
+}
+
+// TestTCPOverTLS: the same where the proxy does the TLS.
+func TestTCPOverTLS(t *testing.T) {
+	var config *tls.Config
+	deploy := func(w *harness.World, n int) {
+		if n == 1 {
+			config = &tls.Config{RootCAs: w.Certificate()}
+		}
+		tcp("tls: { cert: cert.pem, key: key.pem }")(w, n)
+	}
+	underReplacement(t, deploy, func(t *testing.T, w *harness.World) (more, end func()) {
+		return sessions(t, w, func() (net.Conn, error) { return tls.Dial("tcp", address(w), config) })
+	})
+}
+
+func address(w *harness.World) string { return strings.TrimPrefix(w.URL(), "http://") }
+
+// sessions keeps both kinds of connections going.
+func sessions(t *testing.T, w *harness.World, dial func() (net.Conn, error)) (more, end func()) {
+	stop := make(chan struct{})
+	var done atomic.Int64
+	var wg sync.WaitGroup
+	for n := range 6 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				session := askOnce
+				if n%2 == 0 {
+					session = goOn
+				}
+				if err := within(dial, session); err != nil {
+					t.Errorf("lost: %v", err)
+					return
+				}
+				done.Add(1)
+			}
+		})
+	}
+	more = func() {
+		from := done.Load()
+		w.Until("40 more connections have ended", func() bool { return done.Load() >= from+40 || t.Failed() })
+	}
+	return more, func() { close(stop); wg.Wait(); t.Logf("%d connections", done.Load()) }
+}
+
+func within(dial func() (net.Conn, error), session func(net.Conn) error) error {
+	c, err := dial()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return session(c)
+}
+
+// askOnce sends something, ends its side, and then gets an answer to all of it.
+func askOnce(c net.Conn) error {
+	text := make([]byte, 300<<10)
+	rand.Read(text) // never fails
+	if _, err := io.Copy(c, io.MultiReader(strings.NewReader("sum\n"), bytes.NewReader(text))); err != nil {
+		return err
+	}
+	if err := c.(interface{ CloseWrite() error }).CloseWrite(); err != nil {
+		return err
+	}
+	got, err := io.ReadAll(c)
+	if want := fmt.Sprintf("%x", sha256.Sum256(text)); err != nil || string(got) != want {
+		return fmt.Errorf("the sum is %q, want %q; %w", got, want, err)
+	}
+	return nil
+}
+
+// goOn talks with one instance for so many rounds.
+func goOn(c net.Conn) error {
+	if _, err := io.WriteString(c, "echo\n"); err != nil {
+		return err
+	}
+	in := bufio.NewReader(c)
+	var partner string
+	for round := range 300 {
+		if _, err := fmt.Fprintf(c, "round %d\n", round); err != nil {
+			return err
+		}
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return fmt.Errorf("round %d: %w", round, err)
+		}
+		who, said, _ := strings.Cut(line, ": ")
+		if said != fmt.Sprintf("round %d\n", round) || partner != "" && who != partner {
+			return fmt.Errorf("round %d with %s was answered %q", round, partner, line)
+		}
+		partner = who
+	}
+	return nil
+}
