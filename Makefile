@@ -19,7 +19,6 @@ lint:
 	go mod verify
 	go mod tidy -diff
 	go vet ./...
-	go vet -tags bench ./bench/...
 	go tool staticcheck ./...
 	go tool nilness ./...
 
@@ -38,7 +37,7 @@ fuzz:
 	@scripts/fuzz 30s
 
 bench:
-	@scripts/need nginx haproxy caddy wrk h2load
+	@scripts/need nginx haproxy caddy wrk
 	go test -count=1 -timeout 60m -v -tags bench ./bench/...
 
 soak:

@@ -31,7 +31,8 @@ var rules = map[string]struct {
 	"internal/journal":        {[]string{"internal/deploy"}, "it writes the nouns down and decides nothing"},
 	"internal/probe":          {[]string{"internal/deploy"}, "it asks a process, however that was started"},
 	"internal/engine/process": {[]string{"internal/deploy"}, "it runs a command and knows nothing of rollouts"},
-	"internal/proxy":          {[]string{"internal/proxy/wire"}, "it is a process of its own, and stays one only if it needs nothing of ours but its parts"},
+	"internal/proxy":          {[]string{"internal/proxy/h2", "internal/proxy/wire"}, "it is a process of its own, and stays one only if it needs nothing of ours but its parts"},
+	"internal/proxy/h2":       {nil, "it speaks HTTP/2 with a client, whoever answers"},
 	"internal/proxy/wire":     {nil, "it reads bytes and does no I/O"},
 	"internal/control":        {[]string{"internal/deploy"}, "both ends of a wire, and nothing of what is behind them"},
 

@@ -33,8 +33,7 @@ type ServiceStatus struct {
 	Held        int64            `json:"held"`                  // waiting now
 	Paused      time.Duration    `json:"paused,omitempty"`      // how long its requests are still parked
 	Certificate string           `json:"certificate,omitempty"` // why the newest is not in use
-	Mirror      *MirrorStatus    `json:"mirror,omitempty"`      // of the copies
-	Instances   []InstanceStatus `json:"instances"`             // those that only get copies last
+	Instances   []InstanceStatus `json:"instances"`
 }
 
 // States of an instance.
@@ -73,29 +72,19 @@ func (p *proxy) status() Status {
 		tg := t.targets[s.Name]
 		ss := ServiceStatus{
 			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(), Paused: tg.paused(p.clock()),
-			Certificate: p.certs.problem(s), Mirror: tg.mirrorStatus(), Instances: p.instancesOf(tg),
+			Certificate: p.certs.problem(s), Instances: []InstanceStatus{},
 		}
-		if copies := t.targets[mirrorName(s.Name)]; copies != nil {
-			ss.Instances = append(ss.Instances, p.instancesOf(copies)...)
+		for _, in := range tg.instances {
+			ss.Instances = append(ss.Instances, in.status(p.clock()))
+		}
+		for _, in := range p.retired {
+			if in.service == tg.service {
+				ss.Instances = append(ss.Instances, in.status(p.clock()))
+			}
 		}
 		st.Services = append(st.Services, ss)
 	}
 	return st
-}
-
-// instancesOf tells of a service's instances, then of those that it had; p.mu
-// is held.
-func (p *proxy) instancesOf(tg *target) []InstanceStatus {
-	out := []InstanceStatus{}
-	for _, in := range tg.instances {
-		out = append(out, in.status(p.clock()))
-	}
-	for _, in := range p.retired {
-		if in.service == tg.service {
-			out = append(out, in.status(p.clock()))
-		}
-	}
-	return out
 }
 
 func (in *instance) status(now int64) InstanceStatus {

@@ -20,7 +20,6 @@ type service struct {
 	stats    *serviceStats
 	budget   budget
 	rates    limiter
-	mirrors  mirrorLog
 	ejecting sync.Mutex
 }
 
