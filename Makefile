@@ -19,6 +19,7 @@ lint:
 	go mod verify
 	go mod tidy -diff
 	go vet ./...
+	go vet -tags bench ./bench/...
 	go tool staticcheck ./...
 	go tool nilness ./...
 
@@ -37,7 +38,7 @@ fuzz:
 	@scripts/fuzz 30s
 
 bench:
-	@scripts/need nginx haproxy caddy wrk
+	@scripts/need nginx haproxy caddy wrk h2load
 	go test -count=1 -timeout 60m -v -tags bench ./bench/...
 
 soak:

@@ -16,13 +16,13 @@ func TestAgentIdle(t *testing.T) {
 	w := harness.NewWith(t, harness.SegueFast(t))
 	w.Write("segue.yaml", fmt.Sprintf("service: web\nlisten: 127.0.0.1:%d\nreplicas: 3\nrelease: { files: [bin], command: bin/service }\n"+
 		"probes: { startup: { http: /health }, readiness: { http: /health } }\n", w.Port))
-	agent := w.Agent()
+	w.Agent()
 	w.Must(0, "deploy")
 	b := &bench{t: t}
 	watched := []struct {
 		name string
 		pid  int
-	}{{"segue agent", agent.PID()}, {"segue proxy", w.Status().Proxy.PID}}
+	}{{"segue agent", w.Status().Agent.PID}, {"segue proxy", w.Status().Proxy.PID}}
 	time.Sleep(5 * time.Second) // for the deploy's garbage
 	var began []time.Duration
 	for _, p := range watched {

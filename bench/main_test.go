@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ var roles = map[string]func() error{
 }
 
 func TestMain(m *testing.M) {
+	openFiles = raiseOpenFiles()
 	name := os.Getenv(roleEnv)
 	if name == "" {
 		harness.Main(m)
@@ -38,12 +40,12 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// How much is measured. SEGUE_BENCH=quick shows whether all works, in a
-// minute; what it prints proves nothing and is not written to README.md.
+// How much is measured. SEGUE_BENCH=quick shows whether all works, in some
+// minutes; what it prints proves nothing and is not written to README.md.
 var (
 	quick  = os.Getenv("SEGUE_BENCH") == "quick"
-	rounds = setting("SEGUE_BENCH_ROUNDS", 5, 1)
-	span   = time.Duration(setting("SEGUE_BENCH_SECONDS", 4, 1)) * time.Second
+	rounds = setting("SEGUE_BENCH_ROUNDS", 3, 1)
+	span   = time.Duration(setting("SEGUE_BENCH_SECONDS", 3, 1)) * time.Second
 )
 
 func setting(name string, usual, whenQuick int) int {
@@ -54,6 +56,25 @@ func setting(name string, usual, whenQuick int) int {
 		return whenQuick
 	}
 	return usual
+}
+
+// openFiles is how many descriptors each process may have.
+var openFiles int
+
+// raiseOpenFiles gives this process, and with it all that it starts, as many
+// descriptors as it may have, and no more than the largest load needs.
+func raiseOpenFiles() int {
+	const enough = 1 << 16
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		log.Fatalf("bench: the limit of open files: %v", err)
+	}
+	l.Max = min(l.Max, enough) // a process that prepares for all it may have would be slow with a billion
+	l.Cur = l.Max
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		log.Fatalf("bench: the limit of open files: %v", err)
+	}
+	return int(l.Cur)
 }
 
 // Which CPUs the processes of one measurement get. The proxy has one of its

@@ -6,14 +6,12 @@ import (
 	"debug/buildinfo"
 	"embed"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/seguehq/segue/internal/proxy"
 	"github.com/seguehq/segue/test/harness"
 )
 
@@ -26,7 +24,13 @@ type peer struct {
 	bin     string   // found by find
 	variant bool     // of Segue; not compared with
 	version []string // arguments that make it tell its version
-	start   func(b *bench, p peer, upstream string) (*proc, string)
+	start   func(b *bench, p peer, at site) (*proc, string)
+}
+
+// A site is what a proxy stands in front of, and what it speaks to clients.
+type site struct {
+	upstream string
+	tls      bool // and HTTP/2 by ALPN; else HTTP/1.1 in plaintext
 }
 
 // The first is what there is without a proxy, the second what all others are
@@ -38,16 +42,17 @@ func peers(t *testing.T) (have []peer) {
 	t.Helper()
 	segue := harness.SegueFast(t)
 	all := []peer{
-		{name: direct, bin: "-", start: func(_ *bench, _ peer, upstream string) (*proc, string) { return nil, upstream }},
+		{name: direct, bin: "-", start: func(_ *bench, _ peer, at site) (*proc, string) { return nil, at.upstream }},
 		{name: ours, bin: segue, start: startSegue("")},
 		{name: "Segue, access log on", bin: segue, variant: true, start: startSegue(os.DevNull)},
 		{name: "kamal-proxy", bin: find("KAMAL_PROXY", "kamal-proxy"), start: startKamal},
 		{name: "Caddy", bin: find("CADDY", "caddy"), version: []string{"version"},
-			start: configured("Caddyfile", "run", "--adapter", "caddyfile", "--config")},
+			start: configured("Caddyfile", "tls @DIR@/cert.pem @DIR@/key.pem", "run", "--adapter", "caddyfile", "--config")},
 		{name: "Traefik", bin: find("TRAEFIK", "traefik"), version: []string{"version"},
-			start: configured("traefik.yaml", "--configFile=")},
-		{name: "HAProxy", bin: find("HAPROXY", "haproxy"), version: []string{"-v"}, start: configured("haproxy.cfg", "-q", "-db", "-f")},
-		{name: "nginx", bin: find("NGINX", "nginx"), version: []string{"-v"}, start: configured("nginx.conf", "-c")},
+			start: configured("traefik.yaml", ", http: { tls: {} }", "--configFile=")},
+		{name: "HAProxy", bin: find("HAPROXY", "haproxy"), version: []string{"-v"},
+			start: configured("haproxy.cfg", "ssl crt @DIR@/both.pem alpn h2,http/1.1", "-q", "-db", "-f")},
+		{name: "nginx", bin: find("NGINX", "nginx"), version: []string{"-v"}, start: configured("nginx.conf", "ssl http2", "-c")},
 	}
 	only := os.Getenv("SEGUE_BENCH_PEERS") // for a look at some
 	for _, p := range all {
@@ -91,16 +96,20 @@ func (p peer) about() string {
 	return strings.TrimSpace(s)
 }
 
-// configured starts a peer with one of the files in peers/. Its last argument
-// is followed by the file's path.
-func configured(file string, args ...string) func(*bench, peer, string) (*proc, string) {
-	return func(b *bench, p peer, upstream string) (*proc, string) {
+// configured starts a peer with one of the files in peers/; tls is put in where
+// the file leaves room for it, when TLS is asked for. The last argument is
+// followed by the file's path.
+func configured(file, tls string, args ...string) func(*bench, peer, site) (*proc, string) {
+	return func(b *bench, p peer, at site) (*proc, string) {
 		b.t.Helper()
-		addr := freeAddr(b.t)
-		path := b.fill(file, addr, upstream)
+		addr, words := freeAddr(b.t), ""
+		if at.tls {
+			words = tls
+		}
+		path := b.fill(file, addr, words, at)
 		argv := append([]string{p.bin}, args...)
 		if last := len(argv) - 1; strings.HasSuffix(argv[last], "=") {
-			b.fill("traefik-routes.yaml", addr, upstream)
+			b.fill("traefik-routes.yaml", addr, words, at)
 			argv[last] += path
 		} else {
 			argv = append(argv, path)
@@ -110,14 +119,19 @@ func configured(file string, args ...string) func(*bench, peer, string) (*proc, 
 	}
 }
 
-func (b *bench) fill(file, listen, upstream string) string {
+func (b *bench) fill(file, listen, tls string, at site) string {
 	b.t.Helper()
 	text, err := peerFiles.ReadFile("peers/" + file)
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	scheme := "http"
+	if at.tls {
+		scheme = "https"
+	}
+	full := strings.ReplaceAll(string(text), "@TLS@", tls) // first: it names the folder
+	full = strings.NewReplacer("@LISTEN@", listen, "@PORT@", portOf(listen), "@SCHEME@", scheme, "@UPSTREAM@", at.upstream, "@DIR@", b.dir).Replace(full)
 	path := filepath.Join(b.dir, file)
-	full := strings.NewReplacer("@LISTEN@", listen, "@UPSTREAM@", upstream, "@DIR@", b.dir).Replace(string(text))
 	if err := os.WriteFile(path, []byte(full), 0o600); err != nil {
 		b.t.Fatal(err)
 	}
@@ -126,53 +140,4 @@ func (b *bench) fill(file, listen, upstream string) string {
 
 func freeAddr(t *testing.T) string { return fmt.Sprint("127.0.0.1:", harness.FreePort(t)) }
 
-// startKamal runs kamal-proxy as it is: it has no switch for its log of
-// requests, which goes to /dev/null, and none for the address, so that it
-// listens on every interface while it is measured.
-func startKamal(b *bench, p peer, upstream string) (*proc, string) {
-	b.t.Helper()
-	addr := freeAddr(b.t)
-	_, port, _ := net.SplitHostPort(addr)
-	env := []string{"HOME=" + b.dir, "XDG_RUNTIME_DIR=" + b.dir, "KAMAL_PROXY_SOCKET=" + filepath.Join(b.dir, "kamal.sock")}
-	cpu, load, _ := cpus()
-	proc := b.start(cpu, env, []string{p.bin, "run", "--http-port", port, "--https-port", "0"})
-	deploy := []string{p.bin, "deploy", "web", "--target", upstream, "--health-check-path", "/"}
-	b.until("kamal-proxy takes commands", func() bool {
-		c, err := net.Dial("unix", filepath.Join(b.dir, "kamal.sock"))
-		return err == nil && c.Close() == nil
-	})
-	if _, err := b.output(load, env, deploy...); err != nil {
-		b.t.Fatal(err)
-	}
-	return proc, addr
-}
-
-// startSegue runs Segue's proxy as the agent starts it, and gives it a table
-// with one instance.
-func startSegue(accessLog string) func(*bench, peer, string) (*proc, string) {
-	return func(b *bench, p peer, upstream string) (*proc, string) {
-		b.t.Helper()
-		l, addr := b.listen()
-		defer l.Close()
-		path := filepath.Join(b.dir, "segue.sock")
-		_ = os.Remove(path) // of the round before
-		ctl, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-		if err != nil {
-			b.t.Fatal(err)
-		}
-		ctl.SetUnlinkOnClose(false)
-		defer ctl.Close()
-		env, argv := proxy.Environ([]string{addr}), []string{p.bin, "proxy"}
-		if profilePath() != "" && accessLog == "" {
-			env, argv = append(env, roleEnv+"=proxy"), []string{b.self}
-		}
-		cpu, _, _ := cpus()
-		proc := b.start(cpu, env, argv, ctl, l)
-		table := proxy.Config{Version: 1, AccessLog: accessLog, Services: []proxy.Service{{Name: "web", Listen: []string{addr},
-			Instances: []proxy.Instance{{ID: "web-1", Addr: upstream, Release: "1"}}}}}
-		if err := proxy.NewClient(path).Apply(b.t.Context(), table); err != nil {
-			b.t.Fatal(err)
-		}
-		return proc, addr
-	}
-}
+func portOf(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }

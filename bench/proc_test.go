@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,9 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &bench{t, dir, self}
+	b := &bench{t, dir, self}
+	b.certify()
+	return b
 }
 
 // A proc is a process that we started, with whatever it started.
@@ -107,17 +110,24 @@ func (b *bench) listen() (*net.TCPListener, string) {
 	return l.(*net.TCPListener), l.Addr().String()
 }
 
-// answers waits until the URL answers.
-func (b *bench) answers(url string) {
+// answers waits until there is an answer, in the protocol that is asked for.
+func (b *bench) answers(tls bool, addr string) {
 	b.t.Helper()
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	b.until(url+" answers", func() bool {
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}}
+	url, want := loadURL(tls, addr, "/"), 1
+	if tls {
+		want, transport.ForceAttemptHTTP2, transport.TLSClientConfig = 2, true, tlsClient("h2", "http/1.1")
+	}
+	client := &http.Client{Timeout: time.Second, Transport: transport}
+	b.until(fmt.Sprintf("%s answers by HTTP/%d", url, want), func() bool {
 		res, err := client.Get(url)
 		if err != nil {
 			return false
 		}
 		_, err = io.Copy(io.Discard, res.Body)
-		return errors.Join(err, res.Body.Close()) == nil && res.StatusCode == http.StatusOK
+		return errors.Join(err, res.Body.Close()) == nil && res.StatusCode == http.StatusOK && res.ProtoMajor == want
 	})
 }
 
@@ -246,15 +256,53 @@ func memoryOf(pids ...int) (m memory, err error) {
 	return m, nil
 }
 
+// openOf counts the open descriptors of a process and its descendants.
+func openOf(pid int) (n int) {
+	for _, id := range tree(pid) {
+		list, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", id)) // of one that has just ended: none
+		n += len(list)
+	}
+	return n
+}
+
 // output runs a command to its end on the given CPU.
 func (b *bench) output(cpu string, env []string, argv ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(b.t.Context(), 5*time.Minute)
+	cmd, cancel := b.command(5*time.Minute, cpu, env, argv)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", cpu}, argv...)...)
-	cmd.Dir, cmd.Env, cmd.Stderr = b.dir, append(os.Environ(), env...), os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, out)
 	}
 	return out, nil
+}
+
+// lines is output for a command whose lines are wanted as they come, and that
+// may take so long.
+func (b *bench) lines(limit time.Duration, cpu string, argv []string, each func(string)) (string, error) {
+	cmd, cancel := b.command(limit, cpu, nil, argv)
+	defer cancel()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", err
+	}
+	var out strings.Builder
+	s := bufio.NewScanner(pipe)
+	for s.Scan() {
+		each(s.Text())
+		out.WriteString(s.Text() + "\n")
+	}
+	if err := errors.Join(s.Err(), cmd.Wait()); err != nil {
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(argv, " "), err, &out)
+	}
+	return out.String(), nil
+}
+
+func (b *bench) command(limit time.Duration, cpu string, env, argv []string) (*exec.Cmd, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(b.t.Context(), limit)
+	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", cpu}, argv...)...)
+	cmd.Dir, cmd.Env, cmd.Stderr = b.dir, append(os.Environ(), env...), os.Stderr
+	return cmd, cancel
 }

@@ -5,6 +5,7 @@ package bench
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -14,18 +15,21 @@ import (
 // fixed bytes, from one thread on epoll, so that it costs as little as an
 // instance can and is the bottleneck of nothing. It reads no request beyond
 // its first line and the empty one, which is all that its callers here need.
-// Its listening socket is descriptor 3.
+// Its listening sockets are the descriptors from 3 on, as many as
+// SEGUE_BENCH_LISTENERS says: each is an instance to a proxy.
 func upstream() error {
-	u := &responder{conns: map[int32]*upstreamConn{}, small: answer(100), large: answer(100 << 10)}
-	if err := unix.SetNonblock(listenFD, true); err != nil {
+	listeners, err := strconv.Atoi(os.Getenv(listenersEnv))
+	if err != nil {
 		return err
 	}
-	var err error
+	u := &responder{conns: map[int32]*upstreamConn{}, small: answer(100), large: answer(100 << 10), end: firstFD + int32(listeners)}
 	if u.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
-	if err := u.watch(unix.EPOLL_CTL_ADD, listenFD, unix.EPOLLIN); err != nil {
-		return err
+	for fd := int32(firstFD); fd < u.end; fd++ {
+		if err := errors.Join(unix.SetNonblock(int(fd), true), u.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN)); err != nil {
+			return err
+		}
 	}
 	events := make([]unix.EpollEvent, 256)
 	for {
@@ -39,7 +43,10 @@ func upstream() error {
 	}
 }
 
-const listenFD = 3
+const (
+	firstFD      = 3
+	listenersEnv = "SEGUE_BENCH_LISTENERS"
+)
 
 // answer is a response as a small service gives it, with n bytes of body.
 func answer(n int) []byte {
@@ -49,6 +56,7 @@ func answer(n int) []byte {
 
 type responder struct {
 	ep           int
+	end          int32 // of the listening descriptors
 	conns        map[int32]*upstreamConn
 	small, large []byte
 	buf          [64 << 10]byte
@@ -64,8 +72,8 @@ func (u *responder) watch(op int, fd int32, events uint32) error {
 }
 
 func (u *responder) ready(e unix.EpollEvent) {
-	if e.Fd == listenFD {
-		u.accept()
+	if e.Fd >= firstFD && e.Fd < u.end {
+		u.accept(e.Fd)
 		return
 	}
 	c := u.conns[e.Fd]
@@ -85,9 +93,9 @@ func (u *responder) ready(e unix.EpollEvent) {
 	}
 }
 
-func (u *responder) accept() {
+func (u *responder) accept(listener int32) {
 	for {
-		fd, _, err := unix.Accept4(listenFD, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		fd, _, err := unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if err != nil {
 			return // EAGAIN; anything else comes again
 		}
@@ -158,10 +166,20 @@ func (u *responder) flush(fd int32, c *upstreamConn, waiting bool) error {
 
 func startUpstream(b *bench) string {
 	b.t.Helper()
-	l, addr := b.listen()
-	defer l.Close()
+	return startUpstreams(b, 1)[0]
+}
+
+// startUpstreams gives n addresses that answer, all in one process.
+func startUpstreams(b *bench, n int) (addrs []string) {
+	b.t.Helper()
+	var sockets []socket
+	for range n {
+		l, addr := b.listen()
+		defer l.Close()
+		sockets, addrs = append(sockets, l), append(addrs, addr)
+	}
 	_, _, cpu := cpus()
-	b.start(cpu, []string{roleEnv + "=upstream"}, []string{b.self}, l)
-	b.answers("http://" + addr + "/")
-	return addr
+	b.start(cpu, []string{roleEnv + "=upstream", listenersEnv + "=" + strconv.Itoa(n)}, []string{b.self}, sockets...)
+	b.answers(false, addrs[n-1])
+	return addrs
 }

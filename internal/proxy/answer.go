@@ -13,7 +13,7 @@ func (x *exchange) answer(c *upConn, a *answer) {
 	err := x.passBody(c, a)
 	whole := err == nil && x.finishSender()
 	if x.unwatch(c) && whole && !a.close && c.r == c.w {
-		x.giveBack(c, a)
+		c.giveBack(x.target.cfg.UpstreamIdle, a)
 	} else {
 		c.Close()
 		x.joinSender()
@@ -24,8 +24,9 @@ func (x *exchange) answer(c *upConn, a *answer) {
 	x.leaveBody()
 }
 
-func (x *exchange) giveBack(c *upConn, a *answer) {
-	c.maxIdle = x.target.cfg.UpstreamIdle
+// giveBack puts a connection into its pool; bound is ours for its idleness.
+func (c *upConn) giveBack(bound time.Duration, a *answer) {
+	c.maxIdle = bound
 	if c.maxIdle == 0 {
 		c.maxIdle = time.Hour // the bound is the instance's
 	}
@@ -82,6 +83,7 @@ func (x *exchange) passBody(c *upConn, a *answer) error {
 		}
 		piece, err := b.next()
 		if len(piece) > 0 {
+			x.compareBody(piece)
 			n, err := x.w.Write(piece)
 			x.out += int64(n)
 			if err != nil {

@@ -46,26 +46,35 @@ func (p *proxy) apply(c Config) error {
 func (p *proxy) newTable(c Config, old *table) *table {
 	t := &table{config: c, targets: map[string]*target{}, instances: map[string]*instance{}, listeners: map[string]*vhosts{}}
 	for _, s := range c.Services {
-		tg := &target{service: p.service(s.Name), cfg: s.withDefaults(), tokens: map[string]*instance{}}
-		tg.trusted, _ = parseNetworks(s.Trusted) // validated
-		tg.acceptProxy, _ = parseNetworks(s.AcceptProxy)
-		for _, i := range s.Instances {
-			in := p.instance(tg, i, old)
-			t.instances[i.ID] = in
-			tg.instances = append(tg.instances, in)
-			if s.Sticky != nil {
-				tg.tokens[in.token] = in
-			}
-			tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
-		}
-		tg.plain = tg.isPlain()
-		tg.pause(p.clock())
-		t.targets[s.Name] = tg
+		tg := p.target(t, s, old)
 		for _, key := range s.Listen {
 			t.listen(key, tg)
 		}
+		if m := s.Mirror; m != nil && len(m.Instances) > 0 {
+			p.target(t, Service{Name: mirrorName(s.Name), Protocol: s.Protocol, Instances: m.Instances, UpstreamIdle: s.UpstreamIdle}, old)
+		}
 	}
 	return t
+}
+
+// target puts a service into the table that is being made.
+func (p *proxy) target(t *table, s Service, old *table) *target {
+	tg := &target{service: p.service(s.Name), cfg: s.withDefaults(), tokens: map[string]*instance{}}
+	tg.trusted, _ = parseNetworks(s.Trusted) // validated
+	tg.acceptProxy, _ = parseNetworks(s.AcceptProxy)
+	for _, i := range s.Instances {
+		in := p.instance(tg, i, old)
+		t.instances[i.ID] = in
+		tg.instances = append(tg.instances, in)
+		if s.Sticky != nil {
+			tg.tokens[in.token] = in
+		}
+		tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
+	}
+	tg.plain = tg.isPlain()
+	tg.pause(p.clock())
+	t.targets[s.Name] = tg
+	return tg
 }
 
 // listen adds a service's routes to a listener.
@@ -140,7 +149,7 @@ func (p *proxy) down(id string) {
 	c := old.config
 	c.Services = slices.Clone(c.Services)
 	for i, s := range c.Services {
-		c.Services[i].Instances = slices.DeleteFunc(slices.Clone(s.Instances), func(x Instance) bool { return x.ID == id })
+		c.Services[i] = s.without(id)
 	}
 	p.table.Store(p.newTable(c, old))
 	p.retired = append(p.retired, in)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -86,6 +87,7 @@ type Service struct {
 	Outlier *Outlier `json:"outlier,omitempty"` // puts failing instances aside; nil does not
 	Rate    *Rate    `json:"rate,omitempty"`    // bounds each client's requests; nil does not
 	Sticky  *Sticky  `json:"sticky,omitempty"`  // keeps clients with their instances; nil does not
+	Mirror  *Mirror  `json:"mirror,omitempty"`  // copies requests; nil does not
 	// Pages are whole HTML pages by the status of a refusal, for those who would
 	// rather read HTML than JSON.
 	Pages map[int]string `json:"pages,omitempty"`
@@ -152,12 +154,34 @@ func (s Service) withDefaults() Service {
 	}
 	orDefault(&s.MaxHeader, 64<<10)
 	orDefault(&s.MaxBody, 0)
-	s.Outlier, s.Rate = s.Outlier.withDefaults(), s.Rate.withDefaults()
+	s.Outlier, s.Rate, s.Mirror = s.Outlier.withDefaults(), s.Rate.withDefaults(), s.Mirror.withDefaults()
 	if s.Protocol == "" {
 		s.Protocol = HTTP1
 	}
 	if len(s.Routes) == 0 {
 		s.Routes = []Route{{}}
+	}
+	return s
+}
+
+// all gives the service's instances, those that only get copies among them.
+func (s Service) all() []Instance {
+	if s.Mirror == nil {
+		return s.Instances
+	}
+	return append(slices.Clone(s.Instances), s.Mirror.Instances...)
+}
+
+// without is the service without one of its instances.
+func (s Service) without(id string) Service {
+	cut := func(list []Instance) []Instance {
+		return slices.DeleteFunc(slices.Clone(list), func(x Instance) bool { return x.ID == id })
+	}
+	s.Instances = cut(s.Instances)
+	if s.Mirror != nil {
+		m := *s.Mirror
+		m.Instances = cut(m.Instances)
+		s.Mirror = &m
 	}
 	return s
 }
@@ -171,7 +195,7 @@ func (c Config) validate() error {
 		}
 		names[s.Name] = true
 		errs = append(errs, s.validate())
-		for _, i := range s.Instances {
+		for _, i := range s.all() {
 			if other, ok := ids[i.ID]; ok {
 				errs = append(errs, fmt.Errorf("instance %q is in the table twice (services %s and %s)", i.ID, other, s.Name))
 			}
@@ -201,6 +225,9 @@ func (s Service) validate() error {
 	if r := s.Rate; r != nil && (r.Requests < 1 || r.Per > time.Hour || r.Burst > 1_000_000) {
 		fail("rate: %d requests per %s, burst %d: at least one, an hour at most, and a million at once", r.Requests, r.Per, r.Burst)
 	}
+	if m := s.Mirror; m != nil && (m.To == s.Name || m.Percent < 0 || m.Percent > 100) {
+		fail("mirror: to %q, %d %%: another service, and from 0 to 100", m.To, m.Percent)
+	}
 	if s.Sticky != nil && !isToken(s.Sticky.Cookie) {
 		fail("sticky: %q is no name of a cookie", s.Sticky.Cookie)
 	}
@@ -209,7 +236,7 @@ func (s Service) validate() error {
 			fail("route path %q does not begin with a slash", r.Path)
 		}
 	}
-	for _, i := range s.Instances {
+	for _, i := range s.all() {
 		protocol(i.Protocol)
 		if i.ID == "" || i.Addr == "" {
 			fail("instance %q at %q: both id and addr are needed", i.ID, i.Addr)

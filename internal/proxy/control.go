@@ -33,7 +33,8 @@ type ServiceStatus struct {
 	Held        int64            `json:"held"`                  // waiting now
 	Paused      time.Duration    `json:"paused,omitempty"`      // how long its requests are still parked
 	Certificate string           `json:"certificate,omitempty"` // why the newest is not in use
-	Instances   []InstanceStatus `json:"instances"`
+	Mirror      *MirrorStatus    `json:"mirror,omitempty"`      // of the copies
+	Instances   []InstanceStatus `json:"instances"`             // those that only get copies last
 }
 
 // States of an instance.
@@ -72,19 +73,29 @@ func (p *proxy) status() Status {
 		tg := t.targets[s.Name]
 		ss := ServiceStatus{
 			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(), Paused: tg.paused(p.clock()),
-			Certificate: p.certs.problem(s), Instances: []InstanceStatus{},
+			Certificate: p.certs.problem(s), Mirror: tg.mirrorStatus(), Instances: p.instancesOf(tg),
 		}
-		for _, in := range tg.instances {
-			ss.Instances = append(ss.Instances, in.status(p.clock()))
-		}
-		for _, in := range p.retired {
-			if in.service == tg.service {
-				ss.Instances = append(ss.Instances, in.status(p.clock()))
-			}
+		if copies := t.targets[mirrorName(s.Name)]; copies != nil {
+			ss.Instances = append(ss.Instances, p.instancesOf(copies)...)
 		}
 		st.Services = append(st.Services, ss)
 	}
 	return st
+}
+
+// instancesOf tells of a service's instances, then of those that it had; p.mu
+// is held.
+func (p *proxy) instancesOf(tg *target) []InstanceStatus {
+	out := []InstanceStatus{}
+	for _, in := range tg.instances {
+		out = append(out, in.status(p.clock()))
+	}
+	for _, in := range p.retired {
+		if in.service == tg.service {
+			out = append(out, in.status(p.clock()))
+		}
+	}
+	return out
 }
 
 func (in *instance) status(now int64) InstanceStatus {

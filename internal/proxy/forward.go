@@ -40,6 +40,8 @@ type exchange struct {
 	out, rcv int64
 	word     string // why it was refused or broken off
 	repeats  int
+	mirrored bool  // it was decided whether a copy is sent
+	twin     *twin // and its answer is compared; nil: none
 }
 
 // keepBody is the largest body that is read before it is sent, so that it can
@@ -132,6 +134,7 @@ func (x *exchange) attempts() {
 			x.refuseHeld(err)
 			return
 		}
+		x.mirror()
 		if x.tryOne() {
 			return
 		}

@@ -126,6 +126,7 @@ func (x *exchange) passH2Body(res *http.Response) {
 	for {
 		n, err := res.Body.Read(buf[:])
 		if n > 0 {
+			x.compareBody(buf[:n])
 			m, werr := x.w.Write(buf[:n])
 			x.out += int64(m)
 			if werr != nil {

@@ -20,6 +20,7 @@ type service struct {
 	stats    *serviceStats
 	budget   budget
 	rates    limiter
+	mirrors  mirrorLog
 	ejecting sync.Mutex
 }
 

@@ -107,6 +107,7 @@ func (r *releaseStats) observe(status int, took int64) {
 
 // record counts and logs an exchange that has ended.
 func (x *exchange) record() {
+	x.endMirror()
 	took := x.p.clock() - x.start
 	if x.target != nil {
 		r := &x.target.service.stats.none
@@ -183,6 +184,14 @@ func (p *proxy) writeMetrics(w io.Writer) {
 	m.head("segue_retries_total", "counter", "Attempts after the first.")
 	for _, s := range st.Services {
 		m.value("segue_retries_total", float64(s.Retries), "service", s.Name)
+	}
+	m.head("segue_mirror_total", "counter", "Copies of requests, by how their answers compare.")
+	for _, s := range st.Services {
+		if c := s.Mirror; c != nil {
+			for result, n := range [...]int64{c.Same, c.Status, c.Body, c.Failed, c.Skipped} {
+				m.value("segue_mirror_total", float64(n), "service", s.Name, "result", mirrorWords[result])
+			}
+		}
 	}
 	m.head("segue_connections", "gauge", "Open client connections.")
 	m.value("segue_connections", float64(st.Connections))

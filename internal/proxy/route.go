@@ -35,7 +35,7 @@ type target struct {
 // isPlain tells whether the service's exchanges need nothing but forwarding.
 func (t *target) isPlain() bool {
 	c := &t.cfg
-	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil && c.Rate == nil && c.Sticky == nil
+	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil && c.Rate == nil && c.Sticky == nil && c.Mirror == nil
 }
 
 // vhosts are the routes of one listener.

@@ -43,11 +43,12 @@ type proxy struct {
 	quitNow sync.Once
 	gone    chan struct{} // closed when listeners are closed
 
-	conns connSet
-	certs certs
-	stats stats
-	logf  accessLog
-	tasks sync.WaitGroup
+	conns  connSet
+	certs  certs
+	stats  stats
+	logf   accessLog
+	copies copies
+	tasks  sync.WaitGroup
 
 	// serveH2 serves a client's connection that speaks HTTP/2, a *tls.Conn or a
 	// *clientConn (see clientOf), until it has ended; it closes it. nil leaves
@@ -95,6 +96,7 @@ func Run(ctx context.Context, o Options) error {
 		o.DrainTimeout = 30 * time.Second
 	}
 	p.drain(o.DrainTimeout)
+	p.copies.close()
 	endControl()
 	close(stop)
 	p.tasks.Wait()
