@@ -67,10 +67,10 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 // the sockets' queues; the proxy accepts on them once the routes know the
 // service.
 func (a *Agent) rollTo(ctx context.Context, s *service, spec deploy.Service, waitForIt bool, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
-	if err := errors.Join(a.shares(spec), s.regroups(spec)); err != nil {
+	if err := a.shares(spec); err != nil {
 		return control.Begun{}, err
 	}
-	done := a.claimAddresses(spec.Kept())
+	done := a.claimAddresses(spec.Listen)
 	defer func() {
 		done()
 		a.closeSockets(ctx) // those that nothing has come of
@@ -119,29 +119,26 @@ func (a *Agent) find(name string) *service {
 // prepareSockets opens what a release is to listen on, and starts the proxy if
 // there is none.
 func (a *Agent) prepareSockets(ctx context.Context, spec deploy.Service) error {
-	if spec.Socket.PerInstance {
-		return prepareGroup(spec)
-	}
 	if spec.Worker() {
 		return nil
 	}
 	if err := a.proxy.ensure(a.living); err != nil {
 		return err
 	}
-	_, err := a.sockets.ensure(spec.Kept())
+	_, err := a.sockets.ensure(spec.Listen)
 	return err
 }
 
 // openListeners lets the proxy accept on a release's sockets, once the routes
 // know its service.
 func (a *Agent) openListeners(ctx context.Context, spec deploy.Service) error {
-	if len(spec.Kept()) == 0 {
+	if spec.Worker() {
 		return nil
 	}
 	if err := a.proxy.apply(ctx); err != nil {
 		return err
 	}
-	return a.proxy.addSockets(ctx, a.sockets.pick(spec.Kept()))
+	return a.proxy.addSockets(ctx, a.sockets.pick(spec.Listen))
 }
 
 // listen opens the sockets of all services at the agent's start.

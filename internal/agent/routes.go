@@ -124,11 +124,10 @@ func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
 	if err := s.sync(ctx); err != nil {
 		return err
 	}
-	x := s.process(i.ID)
-	if x == nil || x.ended() {
+	if x := s.process(i.ID); x == nil || x.ended() {
 		return s.endedError(i)
 	}
-	return s.include(i, x)
+	return nil
 }
 
 // Drain implements rollout.Router.

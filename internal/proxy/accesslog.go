@@ -80,34 +80,59 @@ func (l *accessLog) close() {
 	l.open("")
 }
 
-// appendEntry writes the record of an exchange.
-func (x *exchange) appendEntry(b []byte, took time.Duration) []byte {
+// logEntry is the record of one exchange.
+type logEntry struct {
+	client, method, host, uri, proto string
+	status                           int
+	out, received                    int64 // bytes of the bodies
+	took                             int64 // nanoseconds
+	service, instance, release       string
+	answered                         bool // instance and release are known
+	retries                          int
+	word                             string
+}
+
+func (x *exchange) entry(took int64) *logEntry {
 	r := x.r
+	e := &logEntry{
+		client: x.conn.sender.text, method: r.Method, host: r.Host, uri: r.RequestURI, proto: r.Proto,
+		status: x.status, out: x.out, received: x.rcv, took: took, retries: len(x.tried), word: x.word,
+	}
+	if x.target != nil {
+		e.service = x.target.name
+	}
+	if x.in != nil {
+		e.answered, e.instance, e.release = true, x.in.ID, x.in.Release
+	}
+	return e
+}
+
+func (e *logEntry) append(b []byte) []byte {
 	b = append(b, `{"time":"`...)
 	b = time.Now().UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
 	b = append(b, `","client":"`...)
-	b = append(b, x.conn.sender.text...)
+	b = append(b, e.client...)
 	b = append(b, '"')
-	b = appendJSON(b, "method", r.Method)
-	b = appendJSON(b, "host", r.Host)
-	b = appendJSON(b, "uri", r.RequestURI)
-	b = appendJSON(b, "proto", r.Proto)
-	b = appendNumber(b, "status", int64(x.status))
-	b = appendNumber(b, "bytes", x.out)
-	b = appendNumber(b, "received", x.rcv)
-	b = appendNumber(b, "duration_us", took.Microseconds())
-	if x.target != nil {
-		b = appendJSON(b, "service", x.target.name)
+	b = appendJSON(b, "method", e.method)
+	b = appendJSON(b, "host", e.host)
+	b = appendJSON(b, "uri", e.uri)
+	b = appendJSON(b, "proto", e.proto)
+	b = appendNumber(b, "status", int64(e.status))
+	b = appendNumber(b, "bytes", e.out)
+	b = appendNumber(b, "received", e.received)
+	b = appendNumber(b, "duration_us", e.took/int64(time.Microsecond))
+	if e.service != "" {
+		b = appendJSON(b, "service", e.service)
 	}
-	if x.in != nil {
-		b = appendJSON(b, "instance", x.in.ID)
-		b = appendJSON(b, "release", x.in.Release)
+	if e.answered {
+		b = appendJSON(b, "instance", e.instance)
+		b = appendJSON(b, "release", e.release)
 	}
-	if n := len(x.tried); n > 0 {
-		b = appendNumber(b, "retries", int64(n))
+	if e.retries > 0 {
+		b = appendNumber(b, "retries", int64(e.retries))
 	}
-	if x.word != "" {
-		b = appendJSON(b, "error", x.word)
+	if e.word != "" {
+		b = appendJSON(b, "error", e.word)
 	}
 	return append(b, "}\n"...)
 }

@@ -95,6 +95,7 @@ func (t *table) listen(key string, tg *target) {
 	if v.pages == nil {
 		v.pages = tg.cfg.Pages
 	}
+	v.addGoodbye(&tg.cfg)
 	longest(&v.limits.header, tg.cfg.HeaderTimeout)
 	longest(&v.limits.idle, tg.cfg.IdleTimeout)
 	longest(&v.limits.body, tg.cfg.BodyTimeout)
@@ -127,7 +128,8 @@ func (p *proxy) instance(t *target, i Instance, old *table) *instance {
 	}
 	in := &instance{Instance: i, service: t.service, protocol: protocol, token: tokenOf(t.name, i.ID)}
 	in.stats = t.service.stats.release(i.Release)
-	in.pool.in, in.pool.clock = in, p.clock
+	in.pool.in, in.pool.clock, in.pool.loops = in, p.clock, p.everyLoop
+	in.literal = sockaddr(i.Addr) != nil
 	in.pool.dialer.Timeout = dialTimeout
 	in.pool.all = map[*upConn]struct{}{}
 	if in.protocol == H2C {

@@ -18,6 +18,7 @@ type instance struct {
 	protocol string
 	token    string // what a sticky client's cookie says
 	stats    *releaseStats
+	literal  bool // Addr needs no look-up
 	pool     pool
 	h2       *http.Transport // for H2C
 

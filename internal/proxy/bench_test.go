@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -31,8 +32,25 @@ func TestMain(m *testing.M) {
 	case "inherit":
 		inheritChild()
 	default:
-		os.Exit(m.Run())
+		os.Exit(runBothPaths(m))
 	}
+}
+
+// general has the proxies under test keep to the general path.
+var general bool
+
+// runBothPaths runs all tests twice, since what the paths promise is the same.
+// SEGUE_TEST_PATH, fast or general, chooses one.
+func runBothPaths(m *testing.M) (code int) {
+	for _, path := range []string{"fast", "general"} {
+		if only := os.Getenv("SEGUE_TEST_PATH"); only != "" && only != path || code != 0 {
+			continue
+		}
+		general = path == "general"
+		fmt.Fprintln(os.Stderr, "path:", path)
+		code = m.Run()
+	}
+	return code
 }
 
 func benchChild(serve func(ctx context.Context, ln *os.File, upstream string)) {

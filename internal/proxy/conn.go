@@ -20,6 +20,7 @@ type clientConn struct {
 	sender   sender
 	tls      bool
 	header   proxyHeader // of the PROXY protocol, if there was one
+	known    bool        // it comes from the fast path: HTTP has begun
 	early    []byte      // read already, to be read again first
 
 	left    atomic.Bool  // a read has failed for good
@@ -27,8 +28,9 @@ type clientConn struct {
 	closed  atomic.Bool
 
 	mu      sync.Mutex
-	up      *upConn // to be aborted when the client goes away
-	waiting func()  // called off by cut; nil nothing is
+	up      *upConn  // to be aborted when the client goes away
+	waiting func()   // called off by cut; nil nothing is
+	resumed *resumed // what the first request is to go on with; nil begins anew
 }
 
 // clientOf gives the client's connection under what is spoken on it.
@@ -90,6 +92,7 @@ func (c *clientConn) WriteTo(w io.Writer) (int64, error) {
 
 func (c *clientConn) Close() error {
 	if c.closed.CompareAndSwap(false, true) {
+		c.takeResumed().drop()
 		c.p.conns.remove(c)
 	}
 	return c.TCPConn.Close()
@@ -111,6 +114,15 @@ func (c *clientConn) cut() {
 	if c.waiting != nil {
 		c.waiting()
 	}
+}
+
+// takeResumed gives what the fast path has left, once.
+func (c *clientConn) takeResumed() *resumed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.resumed
+	c.resumed = nil
+	return r
 }
 
 // gone tells whether the client has closed the connection.
@@ -135,17 +147,30 @@ func (c *clientConn) unwatch() bool {
 
 // connSet is all client connections.
 type connSet struct {
-	mu       sync.Mutex
-	open     map[*clientConn]struct{}
-	accepted int64
-	empty    bell
+	mu    sync.Mutex
+	open  map[*clientConn]struct{} // on the general path
+	empty bell                     // rings when there may be none left
+
+	looped   atomic.Int64 // on the fast path, or on their way from it
+	accepted atomic.Int64
 }
 
 func (s *connSet) add(c *clientConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[c] = struct{}{}
-	s.accepted++
+}
+
+// arrive and depart count the connections of the fast path.
+func (s *connSet) arrive() {
+	s.looped.Add(1)
+	s.accepted.Add(1)
+}
+
+func (s *connSet) depart() {
+	if s.looped.Add(-1) == 0 {
+		s.empty.ring()
+	}
 }
 
 func (s *connSet) remove(c *clientConn) {
@@ -161,7 +186,7 @@ func (s *connSet) remove(c *clientConn) {
 func (s *connSet) count() (open int, accepted int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.open), s.accepted
+	return len(s.open) + int(s.looped.Load()), s.accepted.Load()
 }
 
 func (s *connSet) all() []*clientConn {

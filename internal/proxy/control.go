@@ -20,6 +20,8 @@ type Status struct {
 	Listeners     []string        `json:"listeners"`      // keys, sorted
 	Connections   int             `json:"connections"`    // of clients, open now
 	Accepted      int64           `json:"accepted"`       // connections since the start
+	Fast          int64           `json:"fast"`           // requests that the event loops sent
+	General       int64           `json:"general"`        // requests that the general path served, from the start or in the end
 	LogDropped    int64           `json:"log_dropped"`    // access log lines lost
 	Uptime        time.Duration   `json:"uptime"`
 	Services      []ServiceStatus `json:"services"`
@@ -67,7 +69,7 @@ func (p *proxy) status() Status {
 	st := Status{
 		Version: p.version, PID: os.Getpid(), ConfigVersion: t.config.Version, Leaving: p.leaving.Load(),
 		Listeners: sortedKeys(p.listeners), Connections: open, Accepted: accepted,
-		LogDropped: p.logf.dropped.Load(), Uptime: time.Since(p.began),
+		Fast: p.fastRequests(), General: p.general.Load(), LogDropped: p.logf.dropped.Load(), Uptime: time.Since(p.began),
 	}
 	for _, s := range t.config.Services {
 		tg := t.targets[s.Name]

@@ -21,4 +21,8 @@
 // (which service) → balance.go (an instance is claimed) or hold.go (none yet)
 // → forward.go (sent, retried, answered) → balance.go again (released), which
 // is what drain.go waits for.
+//
+// The plain exchange takes a shorter way beside it, on event loops: fast.go.
+// It claims and releases as the general path does, and what is not plain goes
+// over to that. Both pass the same tests.
 package proxy

@@ -2,27 +2,29 @@ package proxy
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // drain is the proxy's own leaving. Its copies of the listening sockets are
 // closed first: whoever else holds them accepts from here on. Then every
 // answer carries "one more message" (RFC 9112 §9.6), HTTP/2 connections get
-// their GOAWAY, and idle connections stay open, since a request may be on its
-// way. What is still there after timeout is closed.
+// their GOAWAY, and idle connections stay open for a while, since a request may
+// be on its way; or they are hung up at once, as their listeners' services want
+// it. What is still there after timeout is closed.
 func (p *proxy) drain(timeout time.Duration) {
 	p.leaving.Store(true)
 	p.closeListeners()
 	close(p.gone)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	p.waitConns(ctx)
+	p.waitGoodbyes(ctx)
 	for {
-		open := p.conns.all()
-		if len(open) == 0 {
+		if n, _ := p.conns.count(); n == 0 {
 			break
 		}
-		for _, c := range open {
+		p.everyLoop((*loop).closeClients)
+		for _, c := range p.conns.all() {
 			c.cut()
 		}
 		cut, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -30,6 +32,57 @@ func (p *proxy) drain(timeout time.Duration) {
 		cancel()
 	}
 	p.closeUpstreams()
+}
+
+// waitGoodbyes waits until no client connection is left or ctx ends, and
+// meanwhile hangs up idle ones, each listener's when it is their time.
+func (p *proxy) waitGoodbyes(ctx context.Context) {
+	t, began := p.table.Load(), time.Now()
+	for _, after := range t.goodbyes() {
+		until, cancel := context.WithDeadline(ctx, began.Add(after))
+		p.waitConns(until)
+		cancel()
+		if ctx.Err() == nil {
+			p.hangUp(func(l *listener) bool { v := t.listeners[l.key]; return v != nil && v.goodbye == after })
+		}
+	}
+	p.waitConns(ctx)
+}
+
+// goodbyes gives after how long idle connections are to be hung up, in order.
+func (t *table) goodbyes() (list []time.Duration) {
+	for _, v := range t.listeners {
+		if v.goodbye >= 0 && !slices.Contains(list, v.goodbye) {
+			list = append(list, v.goodbye)
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// addGoodbye adds what a service wants to what a listener does: the one more
+// message, if any of its services waits for that, and for as long as the most
+// patient does.
+func (v *vhosts) addGoodbye(s *Service) {
+	after := s.GoodbyeAfter
+	switch {
+	case s.Goodbye == HangUp:
+		after = 0
+	case after == 0:
+		after = never
+	}
+	if v.goodbye != never && (after == never || after > v.goodbye) {
+		v.goodbye = after
+	}
+}
+
+// never is a time that does not come.
+const never time.Duration = -1
+
+// hangUp closes idle HTTP/1.1 connections, but none on which a byte of a new
+// request has arrived.
+func (p *proxy) hangUp(whose func(*listener) bool) {
+	p.everyLoop(func(l *loop) { l.hangUp(whose) })
 }
 
 // waitConns returns when no client connection is left, or when ctx ends.

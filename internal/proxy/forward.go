@@ -32,7 +32,8 @@ type exchange struct {
 	sender  *bodySender
 	unhook  func() bool
 
-	token    string // of its sticky cookie
+	resumed  *resumed // what the fast path has begun; nil nothing
+	token    string   // of its sticky cookie
 	tried    []*instance
 	deadline int64 // of the hold
 	began    bool  // the answer has begun
@@ -68,11 +69,15 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (x *exchange) serve() {
+	x.p.general.Add(1)
+	x.resumed = x.conn.takeResumed()
 	if x.target = x.conn.listener.match(x.p.table.Load(), x.r); x.target == nil {
 		x.refuse(refuseNoRoute)
 		return
 	}
-	x.target.requests.Add(1)
+	if x.resumed == nil {
+		x.target.requests.Add(1)
+	}
 	if !isSound(x.r) {
 		x.refuse(refuseBadRequest)
 		return
@@ -118,15 +123,22 @@ func (x *exchange) prepare() bool {
 // sent to another: its method is idempotent (RFC 9110 §9.2.2), or its client
 // says so by draft-ietf-httpapi-idempotency-key-header.
 func repeatable(r *http.Request) bool {
-	switch r.Method {
+	return isIdempotent(r.Method) || r.Header["Idempotency-Key"] != nil
+}
+
+func isIdempotent(method string) bool {
+	switch method {
 	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
 		return true
 	}
-	return r.Header["Idempotency-Key"] != nil
+	return false
 }
 
 // attempts claims instances and sends the request until one has answered.
 func (x *exchange) attempts() {
+	if x.resumed != nil && x.resume() {
+		return
+	}
 	for {
 		var err error
 		x.in, x.target, err = x.obtain()
@@ -189,9 +201,12 @@ func (x *exchange) notConnected(err error) bool {
 // overConn does the exchange on one connection.
 func (x *exchange) overConn(c *upConn) bool {
 	x.watch(c)
-	sendErr := x.send(c)
-	// Even when the sending failed, the answer may have come before: an
-	// instance may refuse a body without reading it.
+	return x.receive(c, x.send(c))
+}
+
+// receive passes on what comes back. Even when the sending failed, the answer may
+// have come before: an instance may refuse a body without reading it.
+func (x *exchange) receive(c *upConn, sendErr error) bool {
 	var a answer
 	err := x.receiveHead(c, &a)
 	if err != nil {
@@ -328,6 +343,7 @@ func (x *exchange) unwatch(c *upConn) bool {
 
 // end records the exchange; it runs on panics too.
 func (x *exchange) end() {
+	x.resumed.drop()
 	x.record()
 	if cap(x.head) <= 16<<10 {
 		head, tried := x.head, x.tried

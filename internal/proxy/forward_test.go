@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -69,7 +70,9 @@ func TestReusesConnections(t *testing.T) {
 		_, body := get(t, fresh(), p.url("/"))
 		want(t, "body", body, "ok")
 	}
-	want(t, "connections", conns.Load(), 1)
+	if n := int(conns.Load()); n > 1 && (general || n > runtime.GOMAXPROCS(0)) { // each loop has its own
+		t.Errorf("%d connections", n)
+	}
 }
 
 func TestAnswerForms(t *testing.T) {

@@ -10,8 +10,11 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // listener accepts on one inherited socket, as soon as a table names it.
@@ -24,7 +27,9 @@ type listener struct {
 	front *front     // nil until a table names the listener
 
 	greetings sync.WaitGroup // connections accepted and not yet handed on
-	ended     chan struct{}  // closed when the accept loop has ended
+	told      atomic.Int64   // when a failure to accept was last told of, of clock
+	ended     chan struct{}  // closed when accept has ended
+	looped    bool           // the event loops accept, not accept
 }
 
 // acceptPause is how long accepting rests when descriptors run out.
@@ -34,10 +39,10 @@ const acceptPause = 5 * time.Millisecond
 // that was accepted is always greeted.
 func (l *listener) accept() {
 	defer close(l.ended)
-	var told time.Time
 	for {
 		tcp, err := l.ln.AcceptTCP()
 		if err == nil {
+			l.p.conns.accepted.Add(1)
 			c := l.p.adopt(l, tcp)
 			l.greetings.Add(1)
 			l.p.tasks.Go(func() { l.greet(c) })
@@ -46,11 +51,16 @@ func (l *listener) accept() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if time.Since(told) > time.Second {
-			told = time.Now()
-			l.p.log.Error("cannot accept connections; trying again", "listener", l.key, "error", err)
-		}
+		l.cannotAccept(err)
 		time.Sleep(acceptPause)
+	}
+}
+
+// cannotAccept tells, at most once a second, why accepting fails.
+func (l *listener) cannotAccept(err error) {
+	now, told := l.p.clock(), l.told.Load()
+	if (told == 0 || now-told > int64(time.Second)) && l.told.CompareAndSwap(told, now) {
+		l.p.log.Error("cannot accept connections; trying again", "listener", l.key, "error", err)
 	}
 }
 
@@ -71,14 +81,16 @@ func (p *proxy) adopt(l *listener, tcp *net.TCPConn) *clientConn {
 // greet finds out what a connection speaks, and hands it to whom serves that.
 // What a connection says before it speaks HTTP is to be read here, first.
 func (l *listener) greet(c *clientConn) {
-	if err := l.introduce(c); err != nil {
-		l.greetings.Done()
-		c.Close()
-		return
-	}
-	if t := l.takesBytes(); t != nil {
-		l.serveTCP(c, t)
-		return
+	if !c.known {
+		if err := l.introduce(c); err != nil {
+			l.greetings.Done()
+			c.Close()
+			return
+		}
+		if t := l.takesBytes(); t != nil {
+			l.serveTCP(c, t)
+			return
+		}
 	}
 	conn, h2, err := l.meet(c)
 	if err == nil && (!h2 || l.p.serveH2 == nil) {
@@ -177,6 +189,25 @@ func (l *listener) nonblocking() {
 		raw.Control(func(fd uintptr) { syscall.SetNonblock(int(fd), true) })
 	}
 }
+
+// prepare sets on the socket what the connections accepted from it inherit, as
+// package net sets it on each, and gives its descriptor. It stays valid until
+// the socket is closed.
+func (l *listener) prepare() (fd int, err error) {
+	raw, err := l.ln.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	err = raw.Control(func(s uintptr) {
+		fd = int(s)
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+	})
+	return fd, err
+}
+
 func (l *listener) match(t *table, r *http.Request) *target {
 	v := t.listeners[l.key]
 	if v == nil {

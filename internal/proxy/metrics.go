@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // stats counts. Requests touch nothing but atomics that their instance points
@@ -121,7 +120,7 @@ func (x *exchange) record() {
 		r.observe(x.status, took)
 	}
 	if x.p.logf.on.Load() {
-		x.p.logf.add(func(b []byte) []byte { return x.appendEntry(b, time.Duration(took)) })
+		x.p.logf.add(func(b []byte) []byte { return x.entry(took).append(b) })
 	}
 }
 
@@ -197,6 +196,9 @@ func (p *proxy) writeMetrics(w io.Writer) {
 	m.value("segue_connections", float64(st.Connections))
 	m.head("segue_connections_accepted_total", "counter", "Client connections accepted.")
 	m.value("segue_connections_accepted_total", float64(st.Accepted))
+	m.head("segue_path_requests_total", "counter", "Requests by the path they took: those that an event loop sent, and all others.")
+	m.value("segue_path_requests_total", float64(st.Fast), "path", "fast")
+	m.value("segue_path_requests_total", float64(st.General), "path", "general")
 	m.head("segue_access_log_dropped_total", "counter", "Access log lines that the disk did not take in time.")
 	m.value("segue_access_log_dropped_total", float64(p.logf.dropped.Load()))
 }

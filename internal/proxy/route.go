@@ -47,6 +47,7 @@ type vhosts struct {
 	tls       bool
 	pages     map[int]string // for requests that no route takes
 	limits    limits
+	goodbye   time.Duration // after which idle connections are hung up when the proxy leaves; never
 
 	acceptProxy []netip.Prefix // peers whose connections begin with a PROXY header
 }
@@ -64,6 +65,10 @@ type paths struct {
 	prefix map[string]*target
 	depth  int // segments of the deepest prefix
 }
+
+// fast tells whether the fast path may have the listener's connections: they
+// begin with HTTP, in plaintext.
+func (v *vhosts) fast() bool { return !v.tls && v.bytes == nil && len(v.acceptProxy) == 0 }
 
 func (v *vhosts) add(r Route, t *target) {
 	host := strings.ToLower(strings.TrimSuffix(r.Host, "."))

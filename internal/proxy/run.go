@@ -29,6 +29,9 @@ type Options struct {
 	// DrainTimeout is how long the proxy drains when it is told to quit,
 	// before it closes what is still open; 0 is 30 s.
 	DrainTimeout time.Duration
+	// General keeps every connection off the fast path, for tests and
+	// measurements.
+	General bool
 }
 
 // proxy is one running proxy.
@@ -50,6 +53,10 @@ type proxy struct {
 	copies copies
 	tasks  sync.WaitGroup
 
+	loops     []*loop // the fast path; none when it is off
+	loopTasks sync.WaitGroup
+	general   atomic.Int64 // requests on the general path
+
 	// serveH2 serves a client's connection that speaks HTTP/2, a *tls.Conn or a
 	// *clientConn (see clientOf), until it has ended; it closes it. nil leaves
 	// HTTP/2 to net/http.
@@ -69,6 +76,7 @@ func (p *proxy) clock() int64 { return int64(time.Since(p.began)) }
 // means that it could not start.
 func Run(ctx context.Context, o Options) error {
 	p := newProxy(o)
+	defer p.endLoops()
 	if err := p.start(o); err != nil {
 		p.closeListeners()
 		return err
@@ -120,6 +128,11 @@ func newProxy(o Options) *proxy {
 }
 
 func (p *proxy) start(o Options) error {
+	if !o.General {
+		if err := p.startLoops(); err != nil {
+			return err
+		}
+	}
 	if err := p.addListeners(o.Listeners); err != nil {
 		return err
 	}
@@ -181,11 +194,27 @@ func (p *proxy) openListeners(t *table) {
 		l.mu.Unlock()
 		switch {
 		case old == nil:
-			p.tasks.Go(l.accept)
+			p.accept(l, v)
 		case old != l.front:
 			old.retire()
 		}
 	}
+}
+
+// accept begins to accept: on the loops, if they can serve what comes.
+func (p *proxy) accept(l *listener, v *vhosts) {
+	if len(p.loops) == 0 || !v.fast() {
+		p.tasks.Go(l.accept)
+		return
+	}
+	fd, err := l.prepare()
+	if err != nil {
+		p.log.Error("listener is not for the fast path", "listener", l.key, "error", err)
+		p.tasks.Go(l.accept)
+		return
+	}
+	l.looped = true
+	p.everyLoop(func(loop *loop) { loop.listen(l, fd) })
 }
 
 // retire ends a front for new connections; the HTTP/2 ones it has are asked to
@@ -220,6 +249,9 @@ func (p *proxy) removeListeners(keys []string) error {
 // close closes our copy of the socket. What was accepted is served.
 func (l *listener) close() {
 	l.nonblocking()
+	if l.looped {
+		l.p.askLoops(func(loop *loop) { loop.unlisten(l) })
+	}
 	l.ln.Close()
 	l.mu.Lock()
 	f := l.front
@@ -227,7 +259,9 @@ func (l *listener) close() {
 	if f == nil {
 		return
 	}
-	<-l.ended
+	if !l.looped {
+		<-l.ended
+	}
 	f.sayGoodbye()
 	l.p.tasks.Go(func() { // a greeting takes as long as the client likes, within its bound
 		l.greetings.Wait()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,9 @@ type pool struct {
 	idle   []*upConn
 	all    map[*upConn]struct{}
 	others map[net.Conn]struct{} // of the HTTP/2 transport
+
+	loops  func(func(*loop)) // has every loop do something
+	looped atomic.Int64      // connections of the loops
 }
 
 // upConn is a connection to an instance. One goroutine uses it at a time; abort
@@ -117,7 +121,14 @@ func (p *pool) dial(ctx context.Context) (*upConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &upConn{Conn: nc, pool: p, buf: make([]byte, upBuffer)}
+	return p.adopt(nc, nil), nil
+}
+
+// adopt makes a connection one of the pool's. read is what was read from it
+// already.
+func (p *pool) adopt(nc net.Conn, read []byte) *upConn {
+	c := &upConn{Conn: nc, pool: p, buf: make([]byte, max(upBuffer, len(read)))}
+	c.w = copy(c.buf, read)
 	if sc, ok := nc.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn()
 	}
@@ -125,7 +136,7 @@ func (p *pool) dial(ctx context.Context) (*upConn, error) {
 	p.mu.Lock()
 	p.all[c] = struct{}{}
 	p.mu.Unlock()
-	return c, nil
+	return c
 }
 
 func (p *pool) dialNet(ctx context.Context) (net.Conn, error) {
@@ -146,6 +157,12 @@ func (c *upConn) Close() error {
 	return err
 }
 
+// unloop counts a connection out that was a loop's.
+func (p *pool) unloop() {
+	p.looped.Add(-1)
+	p.left()
+}
+
 func (p *pool) left() {
 	if !p.in.routed.Load() {
 		p.in.settled.ring()
@@ -160,6 +177,9 @@ func (p *pool) shut() {
 	p.idle = nil
 	p.mu.Unlock()
 	closeAll(idle)
+	if p.looped.Load() > 0 {
+		p.loops(func(l *loop) { l.retire(p.in) })
+	}
 }
 
 func (p *pool) open() {
@@ -184,12 +204,15 @@ func (p *pool) cut() {
 	for _, c := range all {
 		c.Close()
 	}
+	if p.looped.Load() > 0 {
+		p.loops(func(l *loop) { l.cut(p.in) })
+	}
 }
 
 func (p *pool) count() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.all) + len(p.others)
+	return len(p.all) + len(p.others) + int(p.looped.Load())
 }
 
 // expire closes connections that were idle for too long.

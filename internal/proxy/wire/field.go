@@ -87,8 +87,8 @@ func kind(name []byte, word string, k Kind) Kind {
 	return Other
 }
 
-// inTrailer tells whether a field may come behind a body (RFC 9110 §6.5.1).
-func (k Kind) inTrailer() bool {
+// Trails tells whether a field may come behind a body (RFC 9110 §6.5.1).
+func (k Kind) Trails() bool {
 	switch k {
 	case Other, Date, Drill, IdempotencyKey:
 		return true
@@ -138,19 +138,18 @@ func nextItem(list []byte) (item, rest []byte) {
 	return trim(list), nil
 }
 
-// ParseTrailer parses the trailer section that b is, its empty line included,
-// and refuses fields that must not come so late.
-func ParseTrailer(into []Field, b []byte) ([]Field, error) {
-	into, err := parseFields(into, b, 0)
-	if err != nil {
-		return into, err
-	}
-	for i := range into {
-		if !into[i].Kind.inTrailer() {
-			return into, errTrailer
+// ParseTrailer parses the trailer section that b is, its empty line included.
+// Some of its fields may be such as must not come so late; see [Kind.Trails].
+func ParseTrailer(into []Field, b []byte) ([]Field, error) { return parseFields(into[:0], b, 0) }
+
+// AllTrail tells whether each field may stand in a trailer.
+func AllTrail(fields []Field) bool {
+	for i := range fields {
+		if !fields[i].Kind.Trails() {
+			return false
 		}
 	}
-	return into, nil
+	return true
 }
 
 // connection is what Connection fields say (RFC 9110 §7.6.1).

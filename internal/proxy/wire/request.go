@@ -145,7 +145,7 @@ func ValidHost(h []byte) bool {
 		}
 		port = h[i+1:]
 	}
-	if bytes.IndexAny(port, "[]") >= 0 {
+	if bytes.ContainsAny(port, "[]") {
 		return false
 	}
 	i := bytes.IndexByte(port, ':')

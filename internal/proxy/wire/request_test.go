@@ -223,7 +223,7 @@ func sameBody(t *testing.T, req *http.Request, rest *bufio.Reader, b []byte, len
 		if err != nil || end == 0 {
 			return
 		}
-		if _, err := ParseTrailer(nil, b[n:n+end]); err != nil {
+		if f, err := ParseTrailer(nil, b[n:n+end]); err != nil || !AllTrail(f) {
 			return
 		}
 		n, data = n+end, c.Data

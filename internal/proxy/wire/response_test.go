@@ -96,14 +96,14 @@ func TestBadChunks(t *testing.T) {
 }
 
 func TestTrailer(t *testing.T) {
-	if f, err := ParseTrailer(nil, []byte("X-Sum: 1\r\nGrpc-Status: 0\r\n\r\n")); err != nil || len(f) != 2 {
+	if f, err := ParseTrailer(nil, []byte("X-Sum: 1\r\nGrpc-Status: 0\r\n\r\n")); err != nil || len(f) != 2 || !AllTrail(f) {
 		t.Error(f, err)
 	}
 	for _, s := range []string{
 		"Content-Length: 5\r\n\r\n", "transfer-encoding: chunked\r\n\r\n", "Host: x\r\n\r\n", "Set-Cookie: x\r\n\r\n",
 		"Authorization: x\r\n\r\n", "X: y\r\n z\r\n\r\n", "X : y\r\n\r\n", "X: \x00\r\n\r\n",
 	} {
-		if _, err := ParseTrailer(nil, []byte(s)); err == nil {
+		if f, err := ParseTrailer(nil, []byte(s)); err == nil && AllTrail(f) {
 			t.Errorf("%q was accepted", s)
 		}
 	}
