@@ -58,6 +58,7 @@ func proxyService(spec *deploy.Service) proxy.Service {
 		Goodbye: x.Goodbye, GoodbyeAfter: none(x.GoodbyeAfter),
 		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted,
 		AcceptProxy: x.AcceptProxy, SendProxy: x.SendProxy}
+	addExtras(&p, &x)
 	if spec.TLS != nil {
 		p.CertFile, p.KeyFile = spec.TLS.Cert, spec.TLS.Key
 	}

@@ -57,7 +57,7 @@ func (s *service) status(counts proxy.Status) control.ServiceStatus {
 	at := map[string]proxy.InstanceStatus{}
 	for _, c := range counts.Services {
 		if c.Name == s.name {
-			x.Held = c.Held
+			x.Held, x.Mirror = c.Held, mirrorStatus(c.Mirror)
 			for _, i := range c.Instances {
 				at[i.ID] = i
 			}
@@ -65,7 +65,7 @@ func (s *service) status(counts proxy.Status) control.ServiceStatus {
 	}
 	for _, i := range s.fleet.List() {
 		n := at[i.ID]
-		x.Instances = append(x.Instances, control.InstanceStatus{Instance: i, InFlight: n.InFlight, Requests: n.Requests,
+		x.Instances = append(x.Instances, control.InstanceStatus{Instance: i, InFlight: n.InFlight, Requests: n.Requests, Aside: n.Ejected > 0 || n.Aside,
 			Ready: (i.State == deploy.Ready || i.State == deploy.Serving) && !unready[i.ID], Progress: notes[i.ID]})
 	}
 	return x

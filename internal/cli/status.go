@@ -106,6 +106,9 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 	if s.Problem != "" {
 		fmt.Fprintf(w, "  problem: %s\n", printable(s.Problem))
 	}
+	if s.Mirror != nil {
+		writeMirror(w, *s.Mirror)
+	}
 	if len(s.Instances) == 0 {
 		return
 	}
@@ -115,6 +118,8 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 			state := string(i.State)
 			if i.State == "serving" && !i.Ready {
 				state = "not ready"
+			} else if i.State == "serving" && i.Aside {
+				state = "aside"
 			}
 			inFlight, requests := "-", "-" // nobody counts what does not pass the proxy
 			if i.Port != 0 {
@@ -124,4 +129,19 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 				inFlight, requests, ago(now.Sub(i.Started)), printable(firstLine(i.Progress)))
 		}
 	})
+}
+
+// differencesShown is how many of the last ones status tells.
+const differencesShown = 3
+
+func writeMirror(w out, m control.Mirror) {
+	fmt.Fprintf(w, "  mirrored to %s: %d the same, %d with another status, %d with another body, %d failed, %d skipped\n",
+		m.To, m.Same, m.Status, m.Body, m.Failed, m.Skipped)
+	for _, d := range m.Differences[max(0, len(m.Differences)-differencesShown):] {
+		what := fmt.Sprintf("%d here, %d there", d.Status, d.Mirror)
+		if d.Status == d.Mirror {
+			what = fmt.Sprintf("%d, and another body", d.Status)
+		}
+		fmt.Fprintf(w, "    %s %s: %s\n", d.Method, printable(d.Path), what)
+	}
 }

@@ -57,7 +57,7 @@ func Load(path string, lookup func(string) (string, bool)) (*File, error) {
 }
 
 // Parse checks data as a segue.yaml that lies in the folder dir; name is what
-// errors call it. It reads no file but those that env_file names. The error is
+// errors call it. It reads no file but those that env_file and proxy.pages name. The error is
 // always an Errors.
 func Parse(name string, data []byte, dir string, lookup func(string) (string, bool)) (*File, error) {
 	if lookup == nil {

@@ -129,7 +129,44 @@ type proxySettings struct {
 	MaxBody   size     `json:"max_body,omitempty" default:"0" jsonschema:"Largest request body; 0 means no limit."`
 	Trusted   words    `json:"trusted,omitempty" jsonschema:"Networks (10.0.0.0/8) whose Forwarded and X-Forwarded headers are believed."`
 
+	Retry   *retry   `json:"retry,omitempty" jsonschema:"How many requests are sent again when a connection has ended without an answer, as is done once with those that are safe to repeat. Absent: the defaults below."`
+	Outlier *outlier `json:"outlier,omitempty" jsonschema:"When an instance that fails again and again is put aside for a while; absent: never, unless it refuses connections."`
+	Mirror  *mirror  `json:"mirror,omitempty" jsonschema:"Copies of requests that are sent to another service; the answers are compared and never returned. Absent: none."`
+	Sticky  *sticky  `json:"sticky,omitempty" jsonschema:"Keeps a client with its instance by a cookie; when that instance ends, the client is given to another. Absent: each request goes where the fewest are in flight."`
+	Rate    *rate    `json:"rate,omitempty" jsonschema:"Bounds the requests of each client address (for IPv6, each /64); those beyond are answered 429. Absent: no bound."`
+	Pages   pages    `json:"pages,omitempty" jsonschema:"HTML files, relative to segue.yaml, by the status of an answer that the proxy gives by itself (400, 404, 408, 413, 429, 431, 502, 503, 504), for clients that prefer HTML to JSON. They become part of the release."`
+
 	ProxyProtocol proxyProtocol `json:"proxy_protocol,omitempty" jsonschema:"The PROXY protocol of HAProxy and load balancers, v1 and v2, which tells in front of a connection whose it is."`
+}
+
+type retry struct {
+	Budget share `json:"budget,omitempty" default:"20%" jsonschema:"Repeats in percent of the requests of the last ten seconds; beyond, the answer is 502. 0% repeats nothing."`
+	Least  count `json:"least,omitempty" default:"10" min:"0" max:"10000" jsonschema:"Repeats a second that are in the budget however few the requests are."`
+}
+
+type outlier struct {
+	Failures count    `json:"failures,omitempty" default:"5" min:"1" max:"1000000" jsonschema:"So many in a row: connections refused or broken off, answers that do not come in time or cannot be understood."`
+	For      duration `json:"for,omitempty" default:"30s" min:"100ms" jsonschema:"How long it is put aside, times how often it was, up to ten times."`
+	Most     share    `json:"most,omitempty" default:"50%" min:"1" jsonschema:"Share of the instances that may be put aside at once, rounded down."`
+	Errors   boolean  `json:"errors,omitempty" default:"false" jsonschema:"true: an answer with a status of 500 or above is a failure, too."`
+}
+
+type mirror struct {
+	To      text    `json:"to,omitempty" jsonschema:"The service that gets the copies, with the field Segue-Mirror: 1."`
+	Share   share   `json:"share,omitempty" default:"10%" jsonschema:"Share of the requests that are copied."`
+	MaxBody size    `json:"max_body,omitempty" default:"64KiB" jsonschema:"Requests with a larger body, or one of unknown length, are not copied; 64KiB at most."`
+	Unsafe  boolean `json:"unsafe,omitempty" default:"false" jsonschema:"true: requests of every method are copied, so that what they do is done twice; false: GET and HEAD."`
+}
+
+type sticky struct {
+	Cookie text     `json:"cookie,omitempty" jsonschema:"Name of the cookie. Default: segue-NAME, with the service's name. Instances do not see it."`
+	TTL    duration `json:"ttl,omitempty" default:"0s" jsonschema:"How long the client keeps it from when it was set; 0s: until the browser ends."`
+}
+
+type rate struct {
+	Requests count    `json:"requests,omitempty" min:"1" max:"1000000" jsonschema:"So many within per, evenly spread."`
+	Per      duration `json:"per,omitempty" default:"1s" min:"1ms" jsonschema:"The time for requests, up to 1h."`
+	Burst    count    `json:"burst,omitempty" min:"1" max:"1000000" jsonschema:"So many at once after a rest. Default: requests."`
 }
 
 type proxyProtocol struct {

@@ -25,6 +25,8 @@ type (
 	address   string
 	argv      []string
 	variables map[string]string
+	share     int               // percent
+	pages     map[string]string // files by status
 	amount    struct {
 		n       int
 		percent bool
@@ -112,6 +114,9 @@ func because(path string) string {
 			return ", since one release alone leaves nothing to roll back to"
 		}
 	case "failures", "successes":
+		if strings.HasSuffix(path, "outlier.failures") {
+			return ""
+		}
 		return ", since a probe that needs no answer asks nothing"
 	}
 	return ""

@@ -60,6 +60,9 @@ func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 			Pattern: `^[0-9]+(\.[0-9]+)? ?(B|[kKMGT]B|[KMGT]iB)$|^0+(\.0+)?$|` + hasVariable},
 		reflect.TypeFor[amount](): {Types: []string{"integer", "string"}, Minimum: new(0.0), Maximum: new(10_000.0),
 			Pattern: `^\+?[0-9]+%$|` + hasVariable},
+		reflect.TypeFor[share](): {Type: "string", Pattern: `^\+?[0-9]+%$|` + hasVariable},
+		reflect.TypeFor[pages](): {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: "^(" + refusalList("|") + ")$"},
+			AdditionalProperties: &jsonschema.Schema{Types: scalarTypes, MinLength: new(1)}},
 		reflect.TypeFor[words]():     oneOrMore(word()),
 		reflect.TypeFor[addresses](): oneOrMore(word()),
 		reflect.TypeFor[address]():   word(),
@@ -101,6 +104,10 @@ func refine(t reflect.Type, s *jsonschema.Schema) {
 	switch t {
 	case reflect.TypeFor[release]():
 		s.Required = []string{"command"}
+	case reflect.TypeFor[mirror]():
+		s.Required = []string{"to"}
+	case reflect.TypeFor[rate]():
+		s.Required = []string{"requests"}
 	case reflect.TypeFor[tlsFiles]():
 		s.Required = []string{"cert", "key"}
 	case reflect.TypeFor[probe](), reflect.TypeFor[startup]():

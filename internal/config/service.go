@@ -102,6 +102,7 @@ func build(s scope, name string, set *settings) Service {
 		out.Proxy = s.proxy(&set.Proxy)
 		s.checkProxied()
 		s.bytes(&out.Proxy)
+		s.extras(&out.Proxy, name, &set.Proxy)
 	case deploy.ViaSocket:
 		s.checkSocket(&out.Service, set)
 	default:

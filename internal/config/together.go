@@ -21,6 +21,7 @@ func checkTogether(top scope, f *File) {
 	for i := range f.Services {
 		s := &f.Services[i]
 		in := top.of(s)
+		in.checkMirror(f, s)
 		for _, addr := range s.Listen {
 			if first := owner[addr]; first == nil {
 				addrs = append(addrs, addr)

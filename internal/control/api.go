@@ -207,6 +207,7 @@ type ServiceStatus struct {
 	Rollout   *deploy.Rollout  `json:"rollout,omitempty"` // the one under way
 	Held      int64            `json:"held"`              // requests waiting for a ready instance, or for the end of the pause
 	Paused    *Pause           `json:"paused,omitempty"`  // the one it is in
+	Mirror    *Mirror          `json:"mirror,omitempty"`  // what came of copies of its requests
 	Problem   string           `json:"problem,omitempty"` // the last thing that went wrong and is being tried again
 	Instances []InstanceStatus `json:"instances"`
 }
@@ -214,10 +215,32 @@ type ServiceStatus struct {
 // InstanceStatus tells of an instance.
 type InstanceStatus struct {
 	deploy.Instance
-	Ready    bool   `json:"ready"`    // by its readiness probe
-	InFlight int    `json:"inflight"` // requests in it now; 0 where they do not pass the proxy
-	Requests int64  `json:"requests"` // answered since it entered the routes; the same
+	Ready    bool   `json:"ready"`           // by its readiness probe
+	InFlight int    `json:"inflight"`        // requests in it now; 0 where they do not pass the proxy
+	Requests int64  `json:"requests"`        // answered since it entered the routes; the same
+	Aside    bool   `json:"aside,omitempty"` // the proxy passes it over for a while, since it fails
 	Progress string `json:"progress,omitempty"`
+}
+
+// Mirror counts copies of a service's requests by how their answers compare
+// with those of the originals.
+type Mirror struct {
+	To          string       `json:"to"`
+	Same        int64        `json:"same"`
+	Status      int64        `json:"status"`  // another status
+	Body        int64        `json:"body"`    // another body or content type
+	Failed      int64        `json:"failed"`  // no whole answer came
+	Skipped     int64        `json:"skipped"` // not copied, or nothing to compare with
+	Differences []Difference `json:"differences,omitempty"`
+}
+
+// A Difference is a request that was answered in two ways.
+type Difference struct {
+	At     time.Time `json:"at"`
+	Method string    `json:"method"`
+	Path   string    `json:"path"` // without the query
+	Status int       `json:"status"`
+	Mirror int       `json:"mirror"` // the copy's status
 }
 
 // Codes of an Error.

@@ -98,6 +98,13 @@ type Proxy struct {
 	Trusted       []string      `json:"trusted,omitempty"`      // CIDRs whose forwarding headers are believed
 	AcceptProxy   []string      `json:"accept_proxy,omitempty"` // CIDRs whose connections begin with a PROXY header
 	SendProxy     string        `json:"send_proxy,omitempty"`   // "v1" or "v2": the PROXY header that instances get; empty: none
+
+	Retry   *Retry         `json:"retry,omitempty"`   // nil: the proxy's defaults
+	Outlier *Outlier       `json:"outlier,omitempty"` // nil: no instance is ejected
+	Mirror  *Mirror        `json:"mirror,omitempty"`  // nil: nothing is copied
+	Sticky  *Sticky        `json:"sticky,omitempty"`  // nil: clients go anywhere
+	Rate    *Rate          `json:"rate,omitempty"`    // nil: no bound
+	Pages   map[int]string `json:"pages,omitempty"`   // HTML by the status of a refusal
 }
 
 // Probes are the questions asked of an Instance; a nil one is not asked.

@@ -50,6 +50,10 @@ func (c *copies) close() {
 func (x *exchange) copy(t *twin, to string) bool {
 	p := x.p
 	in, tg := p.claim(to, nil)
+	if in != nil && in.protocol == TCP {
+		in.release()
+		in = nil
+	}
 	if in == nil {
 		t.log.leave()
 		return false
