@@ -67,10 +67,10 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 // the sockets' queues; the proxy accepts on them once the routes know the
 // service.
 func (a *Agent) rollTo(ctx context.Context, s *service, spec deploy.Service, waitForIt bool, change func(journal.Current) (deploy.Rollout, error)) (control.Begun, error) {
-	if err := a.shares(spec); err != nil {
+	if err := errors.Join(a.shares(spec), s.regroups(spec)); err != nil {
 		return control.Begun{}, err
 	}
-	done := a.claimAddresses(spec.Listen)
+	done := a.claimAddresses(spec.Kept())
 	defer func() {
 		done()
 		a.closeSockets(ctx) // those that nothing has come of
@@ -119,26 +119,29 @@ func (a *Agent) find(name string) *service {
 // prepareSockets opens what a release is to listen on, and starts the proxy if
 // there is none.
 func (a *Agent) prepareSockets(ctx context.Context, spec deploy.Service) error {
+	if spec.Socket.PerInstance {
+		return prepareGroup(spec)
+	}
 	if spec.Worker() {
 		return nil
 	}
 	if err := a.proxy.ensure(a.living); err != nil {
 		return err
 	}
-	_, err := a.sockets.ensure(spec.Listen)
+	_, err := a.sockets.ensure(spec.Kept())
 	return err
 }
 
 // openListeners lets the proxy accept on a release's sockets, once the routes
 // know its service.
 func (a *Agent) openListeners(ctx context.Context, spec deploy.Service) error {
-	if spec.Worker() {
+	if len(spec.Kept()) == 0 {
 		return nil
 	}
 	if err := a.proxy.apply(ctx); err != nil {
 		return err
 	}
-	return a.proxy.addSockets(ctx, a.sockets.pick(spec.Listen))
+	return a.proxy.addSockets(ctx, a.sockets.pick(spec.Kept()))
 }
 
 // listen opens the sockets of all services at the agent's start.

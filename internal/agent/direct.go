@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -24,21 +25,28 @@ import (
 // proxy does that is replaced; so it is replaced, by one that does not accept
 // for this service.
 
-// passed is what an instance of a release inherits, in the order of listen.
-func (s *service) passed(rel *deploy.Release) ([]process.Socket, error) {
-	if !rel.Spec.Inherits() {
-		return nil, nil
+// inherited is what an instance of a release inherits, in the order of listen,
+// and which of it is its own alone.
+func (s *service) inherited(rel *deploy.Release) (out []process.Socket, own []*os.File, err error) {
+	switch {
+	case !rel.Spec.Inherits():
+		return nil, nil, nil
+	case rel.Spec.Socket.PerInstance:
+		own, err = s.members(rel.Spec.Listen)
+		for _, f := range own {
+			out = append(out, process.Socket{Name: s.name, File: f})
+		}
+		return out, own, err
 	}
 	open := s.a.sockets.pick(rel.Spec.Listen)
-	var out []process.Socket
 	for _, key := range rel.Spec.Listen {
 		f := open[key]
 		if f == nil {
-			return nil, fmt.Errorf("the listening socket of %s is not open", key)
+			return nil, nil, fmt.Errorf("the listening socket of %s is not open", key)
 		}
 		out = append(out, process.Socket{Name: s.name, File: f})
 	}
-	return out, nil
+	return out, nil, nil
 }
 
 // aim is the release that the service is, or is on its way to.
@@ -210,7 +218,7 @@ func (a *Agent) takeBack(keys []string) (err error) {
 		for _, i := range s.fleet.List() {
 			missing := a.sockets.missing(keys)
 			x, spec := s.process(i.ID), s.spec(i.Release)
-			if len(missing) == 0 || x == nil || !spec.Inherits() {
+			if len(missing) == 0 || x == nil || !spec.Inherits() || spec.Socket.PerInstance {
 				continue
 			}
 			found, more := x.Listeners()

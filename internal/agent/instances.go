@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/seguehq/segue/internal/deploy"
@@ -20,6 +21,9 @@ type proc struct {
 	*process.Process
 	port   int
 	notice *notice
+
+	mu      sync.Mutex
+	members []*os.File // its own listening sockets, until it serves
 }
 
 func (p *proc) ended() bool {
@@ -70,21 +74,22 @@ func (s *service) Start(ctx context.Context, i deploy.Instance) error {
 // spawn makes the process, writes down which it is, and only then lets it run
 // the user's program.
 func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Release, env deploy.Environment) error {
-	sockets, err := s.passed(rel)
+	sockets, own, err := s.inherited(rel)
 	if err != nil {
 		return err
 	}
 	n, err := s.listenTo(i, rel)
 	if err != nil {
+		closeAll(own)
 		return err
 	}
-	x := &proc{port: i.Port, notice: n}
+	x := &proc{port: i.Port, notice: n, members: own}
 	if err := s.spawnWith(ctx, i, x, process.Command{
 		ID: i.ID, Argv: rel.Spec.Command, Dir: s.a.trees.Path(rel.Tree),
 		Env:     append(process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID), n.environ()...),
 		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits, Sockets: sockets,
 	}); err != nil {
-		n.close()
+		x.forget()
 		return err
 	}
 	s.own(i, x)
@@ -132,7 +137,7 @@ func (s *service) own(i deploy.Instance, x *proc) {
 }
 
 func (s *service) watchExit(id string, x *proc) {
-	defer x.notice.close()
+	defer x.forget()
 	select {
 	case <-s.a.living.Done():
 		return
@@ -147,6 +152,12 @@ func (s *service) watchExit(id string, x *proc) {
 	defer cancel()
 	s.a.proxy.down(ctx, i.ID)
 	s.fleet.Report(id, s.endedError(i).Error())
+}
+
+// forget closes what we keep for an instance's start.
+func (x *proc) forget() {
+	x.notice.close()
+	x.dropMembers()
 }
 
 // adoptInstance takes on a process that an earlier agent has started.

@@ -147,9 +147,10 @@ func (a *Agent) listening() map[string]bool {
 	}
 	a.mu.Unlock()
 	for _, s := range a.all() {
-		_, listen := s.routing()
-		for _, key := range listen {
-			keys[key] = true
+		for _, r := range s.playing() {
+			for _, key := range r.Kept() {
+				keys[key] = true
+			}
 		}
 	}
 	return keys

@@ -125,10 +125,11 @@ func (s *service) Shift(ctx context.Context, i deploy.Instance) error {
 	if err := s.sync(ctx); err != nil {
 		return err
 	}
-	if x := s.process(i.ID); x == nil || x.ended() {
+	x := s.process(i.ID)
+	if x == nil || x.ended() {
 		return s.endedError(i)
 	}
-	return nil
+	return s.include(i, x)
 }
 
 // Drain implements rollout.Router.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -141,21 +142,36 @@ func (s *sockets) open(key string) (*os.File, error) {
 			return f, nil
 		}
 	}
-	l, err := net.Listen("tcp", key)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("listen on %s: the port is taken by another program; `ss -ltnp` tells by which", key)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("listen on %s: not permitted; ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd (`segue install`)", key)
-	case err != nil:
-		return nil, fmt.Errorf("listen on %s: %w", key, err)
+	return listenWith(net.ListenConfig{}, key)
+}
+
+// listenWith opens a socket that stays out of the poller; plain TCP, since it is
+// passed on to programs that expect no other.
+func listenWith(lc net.ListenConfig, key string) (*os.File, error) {
+	lc.SetMultipathTCP(false)
+	l, err := lc.Listen(context.Background(), "tcp", key)
+	if err != nil {
+		return nil, explainListen(key, err)
 	}
 	defer l.Close() // File is a copy of its own
 	f, err := l.(*net.TCPListener).File()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("listen on %s: %w", key, err)
 	}
-	return s.park(f), nil
+	defer f.Close()
+	return parked(f)
+}
+
+func explainListen(key string, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("listen on %s: the port is taken by another program; `ss -ltnp` tells by which", key)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("listen on %s: not permitted; ports below 1024 need root, the capability CAP_NET_BIND_SERVICE, or a socket from systemd (`segue install`)", key)
+	case err != nil:
+		return fmt.Errorf("listen on %s: %w", key, err)
+	}
+	return nil
 }
 
 // bound reports whether a socket listens where key says.

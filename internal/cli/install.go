@@ -137,7 +137,7 @@ WantedBy=multi-user.target
 func socketUnit(f *config.File) string {
 	var listen []string
 	for _, s := range f.Services {
-		for _, l := range s.Listen {
+		for _, l := range s.Kept() {
 			line := "ListenStream=" + strings.TrimPrefix(l, ":")
 			if !slices.Contains(listen, line) {
 				listen = append(listen, line)

@@ -45,6 +45,15 @@ func (s *Service) Proxied() bool { return !s.Worker() && s.Via != ViaSocket }
 // Inherits reports whether the instances inherit the listening sockets.
 func (s *Service) Inherits() bool { return !s.Worker() && s.Via == ViaSocket }
 
+// Kept returns the addresses of which one socket is kept for all: those of
+// Listen, unless each instance has its own.
+func (s *Service) Kept() []string {
+	if s.Socket.PerInstance {
+		return nil
+	}
+	return s.Listen
+}
+
 // Via says how requests reach the instances.
 type Via string
 
