@@ -54,7 +54,7 @@ func TestSeveral(t *testing.T) {
 
 // TestEveryExampleIsTested fails for a folder that no test here deploys.
 func TestEveryExampleIsTested(t *testing.T) {
-	tested := "python node java static python-flask ruby several worker hello"
+	tested := "python node java static python-flask ruby several worker hello socket"
 	dirs, err := os.ReadDir("../../examples")
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,10 @@ func TestHello(t *testing.T) {
 	redeploy(t, "hello", web{file: "segue.yaml", before: "GREETING:-"})
 }
 
+func TestSocket(t *testing.T) {
+	redeploy(t, "socket", web{file: "main.go", before: `greeting = "`, echo: "/"})
+}
+
 func TestPython(t *testing.T) {
 	need(t, python)
 	redeploy(t, "python", web{file: "server.py", echo: "/"})
@@ -57,8 +61,8 @@ func TestRuby(t *testing.T) {
 func redeploy(t *testing.T, name string, e web) {
 	w := copied(t, name)
 	listen(w)
-	if name == "hello" { // it is built with the repository's go.mod otherwise
-		w.Write("go.mod", "module hello\n\ngo 1.26\n")
+	if name == "hello" || name == "socket" { // they are built with the repository's go.mod otherwise
+		w.Write("go.mod", "module "+name+"\n\ngo 1.26\n")
 	}
 	w.Agent()
 	w.Must(0, "deploy")
