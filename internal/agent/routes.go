@@ -17,7 +17,7 @@ import (
 func (h *proxyHost) table(leaving bool) proxy.Config {
 	h.mu.Lock()
 	h.version++
-	c := proxy.Config{Version: h.version, Tickets: h.a.ticketFile()}
+	c := proxy.Config{Version: h.version, Tickets: h.a.ticketFile(), ACMEStorage: filepath.Join(h.a.o.State, "acme")}
 	h.mu.Unlock()
 	if h.a.accessLog() {
 		c.AccessLog = filepath.Join(h.a.o.State, "logs", "access.log")
@@ -61,6 +61,9 @@ func proxyService(spec *deploy.Service) proxy.Service {
 	addExtras(&p, &x)
 	if spec.TLS != nil {
 		p.CertFile, p.KeyFile = spec.TLS.Cert, spec.TLS.Key
+		if a := spec.TLS.ACME; a != nil {
+			p.ACME = &proxy.ACME{CA: a.CA, Email: a.Email, Roots: a.Roots}
+		}
 	}
 	for _, r := range spec.Routes {
 		p.Routes = append(p.Routes, proxy.Route{Host: r.Host, Path: r.Path})

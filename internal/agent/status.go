@@ -57,7 +57,7 @@ func (s *service) status(counts proxy.Status) control.ServiceStatus {
 	at := map[string]proxy.InstanceStatus{}
 	for _, c := range counts.Services {
 		if c.Name == s.name {
-			x.Held, x.Mirror = c.Held, mirrorStatus(c.Mirror)
+			x.Held, x.Mirror, x.Certificate = c.Held, mirrorStatus(c.Mirror), c.Certificate
 			for _, i := range c.Instances {
 				at[i.ID] = i
 			}

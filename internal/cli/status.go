@@ -109,6 +109,9 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 	if s.Mirror != nil {
 		writeMirror(w, *s.Mirror)
 	}
+	if s.Certificate != "" {
+		fmt.Fprintf(w, "  certificate: %s\n", printable(s.Certificate))
+	}
 	if len(s.Instances) == 0 {
 		return
 	}

@@ -27,7 +27,7 @@ type document struct {
 // settings is what can be said of a service.
 type settings struct {
 	Listen   addresses     `json:"listen,omitempty" jsonschema:"Address or list of addresses (host:port) where requests arrive: :8080 is every interface, 127.0.0.1:8080 only this machine. A service without it is a worker."`
-	TLS      *tlsFiles     `json:"tls,omitempty" jsonschema:"Certificate that the proxy serves on the listening addresses; absent: cleartext."`
+	TLS      *tlsSettings  `json:"tls,omitempty" jsonschema:"Certificate that the proxy serves on the listening addresses: of files, or got by ACME. Absent: cleartext."`
 	Routes   []route       `json:"routes,omitempty" jsonschema:"Which requests on the listening addresses go to this service; absent: all."`
 	Via      text          `json:"via,omitempty" enum:"proxy|socket" jsonschema:"How requests reach the instances: proxy (default) forwards each one to an instance that listens on $PORT; with socket the program accepts on an inherited listening socket (LISTEN_FDS, as from systemd), and nothing stands between."`
 	Socket   socket        `json:"socket,omitempty" jsonschema:"Settings of via: socket."`
@@ -49,9 +49,17 @@ type socket struct {
 	PerInstance boolean `json:"per_instance,omitempty" default:"false" jsonschema:"true: each instance has a listening socket of its own (SO_REUSEPORT), among which the kernel distributes connections; needs net.ipv4.tcp_migrate_req=1. false: all accept on one."`
 }
 
-type tlsFiles struct {
-	Cert text `json:"cert,omitempty" jsonschema:"PEM file with the certificate chain, relative to segue.yaml."`
-	Key  text `json:"key,omitempty" jsonschema:"PEM file with the private key, relative to segue.yaml."`
+type tlsSettings struct {
+	Cert text  `json:"cert,omitempty" jsonschema:"PEM file with the certificate chain, relative to segue.yaml."`
+	Key  text  `json:"key,omitempty" jsonschema:"PEM file with the private key, relative to segue.yaml."`
+	ACME *acme `json:"acme,omitempty" jsonschema:"Get and renew a certificate for each host of routes, in place of cert and key. The CA must reach the service's address at port 443 of the host."`
+}
+
+type acme struct {
+	Agree boolean `json:"agree,omitempty" default:"false" jsonschema:"true: you agree to the terms of service of the CA, which issues nothing otherwise."`
+	Email text    `json:"email,omitempty" jsonschema:"Where the CA can reach you; absent: nowhere."`
+	CA    text    `json:"ca,omitempty" default:"https://acme-v02.api.letsencrypt.org/directory" jsonschema:"URL of the CA's ACME directory."`
+	Roots text    `json:"roots,omitempty" jsonschema:"PEM file, relative to segue.yaml, with the certificates to verify the CA's own server with; absent: those of the system."`
 }
 
 type route struct {

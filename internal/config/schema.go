@@ -108,8 +108,10 @@ func refine(t reflect.Type, s *jsonschema.Schema) {
 		s.Required = []string{"to"}
 	case reflect.TypeFor[rate]():
 		s.Required = []string{"requests"}
-	case reflect.TypeFor[tlsFiles]():
-		s.Required = []string{"cert", "key"}
+	case reflect.TypeFor[tlsSettings]():
+		s.OneOf = []*jsonschema.Schema{{Required: []string{"cert", "key"}}, {Required: []string{"acme"}}}
+	case reflect.TypeFor[acme]():
+		s.Required = []string{"agree"}
 	case reflect.TypeFor[probe](), reflect.TypeFor[startup]():
 		for _, kind := range []string{"http", "tcp", "exec"} {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{kind}})

@@ -81,7 +81,6 @@ func build(s scope, name string, set *settings) Service {
 	out.Service = deploy.Service{
 		Name:     name,
 		Listen:   set.Listen,
-		TLS:      s.tls(set.TLS, worker),
 		Routes:   s.routes(set.Routes, worker),
 		Build:    string(set.Release.Build),
 		Files:    s.files(set.Release.Files),
@@ -95,6 +94,7 @@ func build(s scope, name string, set *settings) Service {
 		Logs:     deploy.Logs{MaxSize: int64(set.Logs.MaxSize), Keep: int(set.Logs.Keep)},
 		Keep:     int(set.Keep),
 	}
+	out.TLS = s.tls(set.TLS, worker, out.Routes)
 	out.Probes = s.probes(&set.Probes, out.Via)
 	s.strategy(&out.Service, set)
 	switch out.Via {

@@ -3,23 +3,68 @@ package config
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/seguehq/segue/internal/deploy"
 )
 
-// tls makes the certificate's paths absolute.
-func (s scope) tls(files *tlsFiles, worker bool) *deploy.TLS {
-	if files == nil {
+// tls makes the certificate's paths absolute, or settles from whom it is got.
+func (s scope) tls(set *tlsSettings, worker bool, routes []deploy.Route) *deploy.TLS {
+	if set == nil {
 		return nil
 	}
 	if worker {
 		s.fail("tls", "this service is a worker, so nobody connects to it", "take it out, or give the service a listen address")
 		return nil
 	}
-	s.named("tls.cert", files.Cert)
-	s.named("tls.key", files.Key)
-	return &deploy.TLS{Cert: s.absolute(string(files.Cert)), Key: s.absolute(string(files.Key))}
+	if set.ACME != nil {
+		return s.acme(set, routes)
+	}
+	s.named("tls.cert", set.Cert)
+	s.named("tls.key", set.Key)
+	return &deploy.TLS{Cert: s.absolute(string(set.Cert)), Key: s.absolute(string(set.Key))}
+}
+
+// acme checks what a CA would refuse.
+func (s scope) acme(set *tlsSettings, routes []deploy.Route) *deploy.TLS {
+	for _, path := range []string{"tls.cert", "tls.key"} {
+		if s.has(path) {
+			s.fail(path, "the certificate is got by acme", "keep cert and key, or acme")
+		}
+	}
+	if !bool(set.ACME.Agree) && !s.failed("tls.acme.agree") {
+		s.fail("tls.acme.agree", "a CA issues certificates only to who agrees to its terms of service", "read them, for Let's Encrypt at https://letsencrypt.org/repository, and write agree: true")
+	}
+	if u, err := url.Parse(string(set.ACME.CA)); !s.failed("tls.acme.ca") && (err != nil || u.Scheme != "https" || u.Host == "") {
+		s.fail("tls.acme.ca", "this is no https:// URL", "write the URL of the CA's ACME directory, or take it out for Let's Encrypt")
+	}
+	if !s.failed("routes") {
+		s.checkHosts(routes)
+	}
+	out := &deploy.ACME{CA: string(set.ACME.CA), Email: string(set.ACME.Email)}
+	if set.ACME.Roots != "" {
+		out.Roots = s.absolute(string(set.ACME.Roots))
+	}
+	return &deploy.TLS{ACME: out}
+}
+
+// checkHosts wants routes that say which hosts certificates are for.
+func (s scope) checkHosts(routes []deploy.Route) {
+	if len(routes) == 0 {
+		s.fail("tls.acme", "no route says which hosts the certificates are for", "write routes: [{host: shop.example.com}]")
+	}
+	for _, r := range routes {
+		switch {
+		case r.Host == "":
+			s.fail("routes", "a route for any host leaves open which hosts the certificates are for", "give each route a host, or use tls.cert and tls.key")
+			return
+		case strings.HasPrefix(r.Host, "*."):
+			s.fail("routes", "a CA gives a certificate for "+r.Host+" only to who controls its DNS, which segue does not", "name the hosts one by one, or use tls.cert and tls.key")
+			return
+		}
+	}
 }
 
 func (s scope) named(path string, file text) {

@@ -199,17 +199,18 @@ type ProxyStatus struct {
 
 // ServiceStatus tells of a service.
 type ServiceStatus struct {
-	Name      string           `json:"name"`
-	Listen    []string         `json:"listen,omitempty"`
-	Via       deploy.Via       `json:"via,omitempty"` // of the release; empty for a worker
-	Release   int              `json:"release"`
-	Replicas  int              `json:"replicas"`
-	Rollout   *deploy.Rollout  `json:"rollout,omitempty"` // the one under way
-	Held      int64            `json:"held"`              // requests waiting for a ready instance, or for the end of the pause
-	Paused    *Pause           `json:"paused,omitempty"`  // the one it is in
-	Mirror    *Mirror          `json:"mirror,omitempty"`  // what came of copies of its requests
-	Problem   string           `json:"problem,omitempty"` // the last thing that went wrong and is being tried again
-	Instances []InstanceStatus `json:"instances"`
+	Name        string           `json:"name"`
+	Listen      []string         `json:"listen,omitempty"`
+	Via         deploy.Via       `json:"via,omitempty"` // of the release; empty for a worker
+	Release     int              `json:"release"`
+	Replicas    int              `json:"replicas"`
+	Rollout     *deploy.Rollout  `json:"rollout,omitempty"`     // the one under way
+	Held        int64            `json:"held"`                  // requests waiting for a ready instance, or for the end of the pause
+	Paused      *Pause           `json:"paused,omitempty"`      // the one it is in
+	Mirror      *Mirror          `json:"mirror,omitempty"`      // what came of copies of its requests
+	Problem     string           `json:"problem,omitempty"`     // the last thing that went wrong and is being tried again
+	Certificate string           `json:"certificate,omitempty"` // why the newest one is not in use, or there is none
+	Instances   []InstanceStatus `json:"instances"`
 }
 
 // InstanceStatus tells of an instance.

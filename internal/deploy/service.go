@@ -67,10 +67,20 @@ type Socket struct {
 	PerInstance bool `json:"per_instance,omitempty"` // a socket for each (SO_REUSEPORT); false: one for all
 }
 
-// TLS names the certificate that the proxy serves; both are file paths.
+// TLS names the certificate that the proxy serves: two file paths, or from
+// whom it is got.
 type TLS struct {
-	Cert string `json:"cert"`
-	Key  string `json:"key"`
+	Cert string `json:"cert,omitempty"`
+	Key  string `json:"key,omitempty"`
+	ACME *ACME  `json:"acme,omitempty"`
+}
+
+// ACME is a CA that gives certificates to programs (RFC 8555), whose terms
+// the user has agreed to.
+type ACME struct {
+	CA    string `json:"ca"` // URL of its directory
+	Email string `json:"email,omitempty"`
+	Roots string `json:"roots,omitempty"` // file path; empty: the system's
 }
 
 // A Route says which requests on the listening addresses go to the service.

@@ -33,6 +33,7 @@ func (p *proxy) apply(c Config) error {
 		}
 	}
 	p.openListeners(t)
+	p.certs.acme.follow(c, p.where)
 	for name, s := range p.services {
 		p.callUp(s)
 		if t.targets[name] == nil {
@@ -91,7 +92,7 @@ func (t *table) listen(key string, tg *target) {
 		v.bytes = tg
 	}
 	v.acceptProxy = append(v.acceptProxy, tg.acceptProxy...)
-	v.tls = v.tls || tg.cfg.CertFile != ""
+	v.tls = v.tls || tg.cfg.hasTLS()
 	if v.pages == nil {
 		v.pages = tg.cfg.Pages
 	}

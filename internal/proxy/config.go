@@ -21,8 +21,11 @@ type Config struct {
 	AccessLog string `json:"access_log,omitempty"`
 	// Tickets is the path of a file of [Tickets], which is read again when it
 	// changes; "" gives each listener keys of its own, which end with the proxy.
-	Tickets  string    `json:"tickets,omitempty"`
-	Services []Service `json:"services"`
+	Tickets string `json:"tickets,omitempty"`
+	// ACMEStorage is the folder of keys and certificates got by ACME, which all
+	// proxies of a machine share; it is made when it is needed.
+	ACMEStorage string    `json:"acme_storage,omitempty"`
+	Services    []Service `json:"services"`
 }
 
 // Protocols that instances may speak.
@@ -53,6 +56,9 @@ type Service struct {
 	// cannot be used leave the old certificate in place; Status tells why.
 	CertFile string `json:"cert_file,omitempty"`
 	KeyFile  string `json:"key_file,omitempty"`
+	// ACME makes the service's listeners speak TLS with certificates that the
+	// proxy gets itself. Until a host has its first, handshakes wait for a moment.
+	ACME *ACME `json:"acme,omitempty"`
 	// Routes say which requests are the service's; none at all means every
 	// request on its listeners.
 	Routes   []Route `json:"routes,omitempty"`
@@ -221,6 +227,9 @@ func (s Service) validate() error {
 	}
 	if (s.CertFile == "") != (s.KeyFile == "") {
 		fail("cert_file and key_file go together")
+	}
+	if s.ACME != nil && (s.CertFile != "" || len(s.acmeHosts()) == 0) {
+		fail("acme goes without cert_file, and needs a route with an exact host")
 	}
 	if r := s.Rate; r != nil && (r.Requests < 1 || r.Per > time.Hour || r.Burst > 1_000_000) {
 		fail("rate: %d requests per %s, burst %d: at least one, an hour at most, and a million at once", r.Requests, r.Per, r.Burst)

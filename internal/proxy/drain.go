@@ -16,6 +16,12 @@ func (p *proxy) drain(timeout time.Duration) {
 	p.leaving.Store(true)
 	p.closeListeners()
 	close(p.gone)
+	renewing := make(chan struct{})
+	p.tasks.Go(func() {
+		defer close(renewing)
+		p.certs.acme.stop() // the next proxy renews
+	})
+	defer func() { <-renewing }()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	p.waitGoodbyes(ctx)

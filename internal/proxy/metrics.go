@@ -13,8 +13,8 @@ import (
 // stats counts. Requests touch nothing but atomics that their instance points
 // to; the names are put together when somebody asks.
 //
-// The text format is written here rather than by client_golang, so that the
-// data plane links the standard library and nothing else.
+// The text format is written here rather than by client_golang, which would
+// bring more than it saves.
 type stats struct {
 	mu       sync.Mutex
 	services map[string]*serviceStats

@@ -121,6 +121,7 @@ func newProxy(o Options) *proxy {
 	if p.log == nil {
 		p.log = slog.Default()
 	}
+	p.certs.acme.log = p.log
 	p.conns.open = map[*clientConn]struct{}{}
 	p.table.Store(&table{})
 	p.tick.Store(1)

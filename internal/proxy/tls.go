@@ -17,6 +17,7 @@ type certs struct {
 	files   map[certFiles]*cert
 	configs map[string]*tls.Config // by listener
 	tickets tickets
+	acme    keeper
 }
 
 type certFiles struct{ cert, key string }
@@ -100,6 +101,9 @@ func (c *certs) refresh(log *slog.Logger) {
 
 // problem tells why a service's newest certificate is not in use, or "".
 func (c *certs) problem(s Service) string {
+	if s.ACME != nil {
+		return c.acme.trouble(s.acmeHosts())
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e := c.files[certFiles{s.CertFile, s.KeyFile}]; e != nil && e.err != nil {
@@ -130,7 +134,10 @@ func (c *certs) config(p *proxy, key string) *tls.Config {
 	}
 	cfg := p.tlsConfig(key, "h2", "http/1.1")
 	asIs := p.tlsConfig(key) // what is in the bytes of a TCP service is between its ends
-	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		if answer := c.acme.challenge(h); answer != nil {
+			return answer, nil
+		}
 		if v := p.table.Load().listeners[key]; v != nil && v.bytes != nil {
 			return asIs, nil
 		}
@@ -152,22 +159,21 @@ func (p *proxy) tlsConfig(key string, protocols ...string) *tls.Config {
 }
 
 // certificate gives the first certificate on a listener that fits the name the
-// client asks for, else the first that there is.
+// client asks for, else the first that there is. The first one ever of a host
+// by ACME is waited for.
 func (p *proxy) certificate(key string, h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	var first *tls.Certificate
 	for _, s := range p.table.Load().config.Services {
-		if s.CertFile == "" || !slices.Contains(s.Listen, key) {
+		if !s.hasTLS() || !slices.Contains(s.Listen, key) {
 			continue
 		}
-		pair := p.certs.get(s)
-		if pair == nil {
-			continue
-		}
-		if h.SupportsCertificate(pair) == nil {
-			return pair, nil
-		}
-		if first == nil {
-			first = pair
+		for _, pair := range p.certs.of(s, h) {
+			if h.SupportsCertificate(pair) == nil {
+				return pair, nil
+			}
+			if first == nil {
+				first = pair
+			}
 		}
 	}
 	if first == nil {
@@ -175,3 +181,28 @@ func (p *proxy) certificate(key string, h *tls.ClientHelloInfo) (*tls.Certificat
 	}
 	return first, nil
 }
+
+// of gives the certificates of a service that a client may get, the best first.
+func (c *certs) of(s Service, h *tls.ClientHelloInfo) (pairs []*tls.Certificate) {
+	if s.ACME == nil {
+		if pair := c.get(s); pair != nil {
+			pairs = append(pairs, pair)
+		}
+		return pairs
+	}
+	hosts := s.acmeHosts()
+	if name := normalHost(h.ServerName); slices.Contains(hosts, name) {
+		if pair := c.acme.await(h.Context(), name); pair != nil {
+			return append(pairs, pair)
+		}
+	}
+	for _, host := range hosts {
+		if pair := c.acme.newest(host); pair != nil {
+			return append(pairs, pair)
+		}
+	}
+	return pairs
+}
+
+// hasTLS tells whether the service's listeners speak TLS.
+func (s Service) hasTLS() bool { return s.CertFile != "" || s.ACME != nil }

@@ -4,6 +4,7 @@
 package tls_test
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -104,7 +105,7 @@ func get(t testing.TB, w *harness.World, c *tls.Config) tls.ConnectionState {
 	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprint(conn, "GET /env?name=SEGUE_SERVICE HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+	fmt.Fprintf(conn, "GET /env?name=SEGUE_SERVICE HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", cmp.Or(c.ServerName, "127.0.0.1"))
 	answer, err := io.ReadAll(conn)
 	if err != nil || !strings.HasSuffix(string(answer), "web\n") {
 		t.Fatalf("%v\n%s", err, answer)
