@@ -12,11 +12,12 @@ import (
 )
 
 // What h2load (nghttp2 1.52) prints: that its window begins and ends, as it
-// does; which protocol was agreed; and afterwards, of the window, the sums.
+// does; which protocols were agreed; and afterwards, of the window, the sums.
 const (
 	h2loadBegins   = "Main benchmark duration is started"
 	h2loadEnds     = "Main benchmark duration is over"
 	h2loadProtocol = "Application protocol: "
+	h2loadTLS      = "TLS Protocol: TLSv1.3\n"
 
 	// h2loadSlack is what it may take longer. It waits for ever for connections
 	// that were not made by the end of its window.
@@ -55,13 +56,16 @@ func (b *bench) h2load(s scenario, addr string, begin, end func()) (o outcome, e
 		}
 	})
 	if err != nil {
+		if ended {
+			err = fmt.Errorf("%w, and h2load waits for the rest: %w", errUnready, err)
+		}
 		return o, err
 	}
 	if !began || !ended {
 		return o, fmt.Errorf("h2load told no begin or no end of its window:\n%s", out)
 	}
-	if !strings.Contains(out, h2loadProtocol+protocol+"\n") {
-		return o, fmt.Errorf("h2load did not get %s:\n%s", protocol, out)
+	if !strings.Contains(out, h2loadProtocol+protocol+"\n") || s.tls() && !strings.Contains(out, h2loadTLS) {
+		return o, fmt.Errorf("h2load did not get %s, or not by TLS 1.3:\n%s", protocol, out)
 	}
 	return h2loadResult(out)
 }

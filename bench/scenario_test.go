@@ -63,7 +63,7 @@ func chosen(tls bool) (list []scenario) {
 // warm is how long a scenario is driven before it is looked at. All its
 // connections are made meanwhile.
 func (s scenario) warm() time.Duration {
-	perSecond := 2500
+	perSecond := 2000
 	if s.tls() {
 		perSecond = 1000 // for the handshakes
 	}
