@@ -82,7 +82,7 @@ func (x *exchange) serve() {
 		x.refuse(refuseBadRequest)
 		return
 	}
-	if !x.withinRate() {
+	if x.resumed == nil && !x.withinRate() {
 		return
 	}
 	x.unstick()

@@ -205,3 +205,15 @@ func TestMirrorInstancesAreDrained(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Nobody but the proxy marks a request as a copy, on whatever path it comes.
+func TestMirrorMarkIsOurs(t *testing.T) {
+	in := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, strings.Join(r.Header["Segue-Mirror"], ""))
+	})
+	for name, s := range map[string]proxy.Service{"fast": {}, "general": {Outlier: &proxy.Outlier{}}} {
+		s.Instances = []proxy.Instance{in}
+		_, body := send(t, fresh(), "GET", start(t, s).url("/"), "", http.Header{"Segue-Mirror": {"made up"}})
+		want(t, name, body, "")
+	}
+}

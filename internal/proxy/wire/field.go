@@ -27,7 +27,8 @@ const (
 	ForwardedFor
 	ForwardedProto
 	ForwardedHost
-	Drill // Segue-Drill
+	Drill  // Segue-Drill
+	Mirror // Segue-Mirror
 	Expect
 	IdempotencyKey
 	ContentType
@@ -54,7 +55,7 @@ func kindOf(n []byte) Kind {
 	case 11:
 		return kind(n, "segue-drill", Drill)
 	case 12:
-		return kind(n, "content-type", ContentType)
+		return kind(n, "content-type", ContentType) + kind(n, "segue-mirror", Mirror)
 	case 13:
 		return kind(n, "authorization", NotTrailing) + kind(n, "content-range", NotTrailing)
 	case 14:
