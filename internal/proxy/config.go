@@ -88,6 +88,13 @@ type Service struct {
 	// X-Forwarded-* headers are believed and appended to. From anybody else
 	// they are replaced.
 	Trusted []string `json:"trusted,omitempty"`
+	// AcceptProxy are the networks whose connections must begin with a header
+	// of the PROXY protocol, v1 or v2; the address in it is the client's. It
+	// belongs to a listener: what its services name is put together.
+	AcceptProxy []string `json:"accept_proxy,omitempty"`
+	// SendProxy is ProxyV1 or ProxyV2 for TCP services whose instances want such
+	// a header on each connection, "" for others.
+	SendProxy string `json:"send_proxy,omitempty"`
 
 	Retry   *Retry   `json:"retry,omitempty"`   // bounds repeats; nil is 20 %, at least 10 a second
 	Outlier *Outlier `json:"outlier,omitempty"` // puts failing instances aside; nil does not
@@ -97,13 +104,6 @@ type Service struct {
 	// Pages are whole HTML pages by the status of a refusal, for those who would
 	// rather read HTML than JSON.
 	Pages map[int]string `json:"pages,omitempty"`
-	// AcceptProxy are the networks whose connections must begin with a header
-	// of the PROXY protocol, v1 or v2; the address in it is the client's. It
-	// belongs to a listener: what its services name is put together.
-	AcceptProxy []string `json:"accept_proxy,omitempty"`
-	// SendProxy is ProxyV1 or ProxyV2 for TCP services whose instances want such
-	// a header on each connection, "" for others.
-	SendProxy string `json:"send_proxy,omitempty"`
 }
 
 // Route selects requests. Host is exact ("shop.example"), a wildcard for one or more

@@ -87,6 +87,7 @@ func serve(ctx context.Context, boot time.Time) {
 		fmt.Fprintf(w, "release %s\n", os.Getenv("SEGUE_RELEASE"))
 	})
 	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, os.Getenv(r.FormValue("name"))) })
+	mux.HandleFunc("/header", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, r.Header.Get(r.FormValue("name"))) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, os.Getpid()) })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		d, err := time.ParseDuration(r.FormValue("for"))
