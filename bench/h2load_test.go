@@ -21,7 +21,7 @@ const (
 
 	// h2loadSlack is what it may take longer. It waits for ever for connections
 	// that were not made by the end of its window.
-	h2loadSlack = 20 * time.Second
+	h2loadSlack = 10 * time.Second
 )
 
 var (

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -58,7 +59,7 @@ func reportThroughput(t *testing.T, list []peer, all cells) {
 				times = all.of(s, ours).over(c)
 			}
 			tab.row(s.name, p.name, c.median(), spread(c.costs(), thousands), ratio(median(times)), spread(times, ratio),
-				thousands(median(c.rate)), percent(median(c.busy)), percent(median(c.load)))
+				c.perSecond(), percent(median(c.busy)), percent(median(c.load)))
 		}
 	}
 	write(t, "throughput", how(), tab, list)
@@ -70,9 +71,16 @@ func (c *cell) median() string {
 		s = thousands(median(c.costs()))
 	}
 	if c.failed > 0 {
-		s += fmt.Sprintf(" (%d rounds with errors left out)", c.failed)
+		s += fmt.Sprintf(" (left out: %d of %d rounds)", c.failed, rounds)
 	}
-	return s
+	return strings.TrimSpace(s)
+}
+
+func (c *cell) perSecond() string {
+	if len(c.rate) == 0 {
+		return ""
+	}
+	return thousands(median(c.rate))
 }
 
 func how() string {

@@ -65,7 +65,7 @@ func chosen(tls bool) (list []scenario) {
 func (s scenario) warm() time.Duration {
 	perSecond := 2000
 	if s.tls() {
-		perSecond = 1000 // for the handshakes
+		perSecond = 900 // for the handshakes
 	}
 	return time.Second + time.Duration(s.conns/perSecond)*time.Second
 }
