@@ -11,7 +11,8 @@ import (
 // answer carries "one more message" (RFC 9112 §9.6), HTTP/2 connections get
 // their GOAWAY, and idle connections stay open for a while, since a request may
 // be on its way; or they are hung up at once, as their listeners' services want
-// it. What is still there after timeout is closed.
+// it. What is still there after timeout is closed; while a service is paused, the
+// timeout begins with the end of that.
 func (p *proxy) drain(timeout time.Duration) {
 	p.leaving.Store(true)
 	p.closeListeners()
@@ -22,7 +23,7 @@ func (p *proxy) drain(timeout time.Duration) {
 		p.certs.acme.stop() // the next proxy renews
 	})
 	defer func() { <-renewing }()
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout+p.longestPause())
 	defer cancel()
 	p.waitGoodbyes(ctx)
 	for {

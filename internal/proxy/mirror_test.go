@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -166,6 +167,7 @@ func TestMirrorToService(t *testing.T) {
 		get(t, client, p.url("/"))
 	}
 	want(t, "the same", p.total(5).Same, 5)
+	cfg.Services = slices.Clone(cfg.Services)
 	cfg.Services[1].Instances = nil
 	if err := p.client.Apply(t.Context(), cfg); err != nil {
 		t.Fatal(err)
@@ -188,8 +190,7 @@ func TestMirrorInstancesAreDrained(t *testing.T) {
 	})
 	get(t, fresh(), p.url("/"))
 	<-arrived
-	p.cfg.Services[0].Mirror = nil
-	p.route(p.cfg.Services[0].Instances...)
+	p.change(func(s *proxy.Service) { s.Mirror = nil })
 	idle := make(chan error)
 	go func() {
 		_, err := p.client.WaitIdle(t.Context(), "copy")

@@ -23,6 +23,15 @@ func (t *target) pause(now int64) {
 	}
 }
 
+// longestPause tells how long the last of the services that are paused still
+// is: what is parked in a proxy that leaves is to be answered from there.
+func (p *proxy) longestPause() (left time.Duration) {
+	for _, t := range p.table.Load().targets {
+		left = max(left, t.paused(p.clock()))
+	}
+	return left
+}
+
 // patience tells how long a request may wait now: for the end of the pause, or
 // else for an instance. The time for that, which ends at deadline, begins when
 // the pause is over.

@@ -15,8 +15,14 @@ import (
 // pause gives the proxy the table it has, with a pause or without.
 func (r *running) pause(p *proxy.Pause) {
 	r.t.Helper()
+	r.change(func(s *proxy.Service) { s.Paused = p })
+}
+
+// change gives the proxy the table it has, with one thing changed.
+func (r *running) change(change func(*proxy.Service)) {
+	r.t.Helper()
 	s := r.cfg.Services[0]
-	s.Paused = p
+	change(&s)
 	r.cfg.Services = []proxy.Service{s}
 	r.cfg.Version++
 	if err := r.client.Apply(r.t.Context(), r.cfg); err != nil {
@@ -182,4 +188,28 @@ func TestPauseForgetsWhoLeaves(t *testing.T) {
 	p.parked(1)
 	c.Close()
 	p.parked(0)
+}
+
+// What is parked in a proxy that leaves is answered from there, though the pause
+// is longer than its drain.
+func TestPauseOutlastsTheProxy(t *testing.T) {
+	ln := listen(t)
+	p := startOn(t, ln, proxy.Service{Instances: []proxy.Instance{backend(t, "a", func(w http.ResponseWriter, r *http.Request) {})}}, 10*time.Millisecond)
+	p.pause(&proxy.Pause{Until: time.Now().Add(time.Second)})
+	got := make(chan int)
+	go func() {
+		res, err := fresh().Get(p.url("/"))
+		if err != nil {
+			t.Error(err)
+			got <- 0
+			return
+		}
+		res.Body.Close()
+		got <- res.StatusCode
+	}()
+	p.parked(1)
+	if err := p.client.Quit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "parked", <-got, 200)
 }
