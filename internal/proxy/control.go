@@ -174,9 +174,9 @@ func fail(w http.ResponseWriter, status int, err error) {
 
 func (p *proxy) handleApply(w http.ResponseWriter, r *http.Request) {
 	var c Config
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
+	// What we do not know is passed over: while Segue is upgraded, a proxy gets
+	// tables of an agent that is newer than it is, and must go on routing.
+	if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 		fail(w, http.StatusBadRequest, fmt.Errorf("configuration: %w", err))
 		return
 	}
