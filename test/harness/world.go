@@ -335,6 +335,9 @@ func (w *World) leftovers() map[int]string {
 		}
 		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(name)))
 		cmdline, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cmdline"))
+		if len(cmdline) == 0 { // its memory is gone already: it is ending
+			continue
+		}
 		found[pid] = strings.ReplaceAll(string(cmdline), "\x00", " ")
 	}
 	return found
