@@ -30,7 +30,7 @@ unit:
 # Whole processes: agent, proxy and services, under a drill. One package after
 # another, since each wants the machine's few cores for its traffic.
 e2e:
-	@scripts/need gcc curl python3 node javac openssl haproxy nginx
+	@scripts/need gcc curl python3 node javac openssl haproxy nginx redis-server
 	go test -p 1 -timeout 20m ./test/...
 
 # Each fuzz target for a little while; `go test` alone runs their seeds.

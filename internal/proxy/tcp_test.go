@@ -214,7 +214,9 @@ func TestTCPIdle(t *testing.T) {
 	began := time.Now()
 	over := make(chan time.Duration, 1)
 	go func() {
-		io.ReadAll(silent)
+		if _, err := io.ReadAll(silent); err != nil {
+			t.Error("the silent one was not ended in order:", err)
+		}
 		over <- time.Since(began)
 	}()
 	ticker := time.NewTicker(idle / 10)

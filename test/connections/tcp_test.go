@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -129,4 +130,45 @@ func goOn(c net.Conn) error {
 		partner = who
 	}
 	return nil
+}
+
+// TestRedis: a program by others, with clients by others that open a
+// connection for each command.
+func TestRedis(t *testing.T) {
+	installed(t, "redis-server")
+	bench := installed(t, "redis-benchmark")
+	deploy := func(w *harness.World, n int) {
+		w.Write("segue.yaml", fmt.Sprintf(`
+service: cache
+listen: 127.0.0.1:%d
+release: { files: [bin], command: "redis-server --port $PORT --bind 127.0.0.1 --save ''" }
+env: { N: "%d" }
+proxy: { protocol: tcp }
+`, w.Port, n))
+	}
+	underReplacement(t, deploy, func(t *testing.T, w *harness.World) (more, end func()) {
+		stop := make(chan struct{})
+		var runs atomic.Int64
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				cmd := exec.CommandContext(t.Context(), bench, "-p", fmt.Sprint(w.Port), "-t", "set,get", "-k", "0", "-c", "8", "-n", "500", "-q")
+				if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "rror") {
+					t.Errorf("lost: %v\n%s", err, out)
+					return
+				}
+				runs.Add(1)
+			}
+		})
+		more = func() {
+			from := runs.Load()
+			w.Until("two more rounds are over", func() bool { return runs.Load() >= from+2 || t.Failed() })
+		}
+		return more, func() { close(stop); wg.Wait(); t.Logf("%d times 1,000 commands", runs.Load()) }
+	})
 }
