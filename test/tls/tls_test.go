@@ -10,6 +10,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/seguehq/segue/drill"
+	"github.com/seguehq/segue/internal/proxy"
 	"github.com/seguehq/segue/test/harness"
 )
 
@@ -171,9 +173,41 @@ func TestResume(t *testing.T) {
 			w.Until("there is another proxy", func() bool { pid := w.Status().Proxy.PID; return pid != 0 && pid != old })
 			resumes("after the proxy's death")
 			agent.Kill()
+			aDayPasses(t, w)
 			w.Agent()
-			resumes("after the agent's death")
+			resumes("after the agent's death, with a key of yesterday")
+			if n := len(tickets(t, w).Keys); n != 2 {
+				t.Errorf("%d keys, want yesterday's and today's", n)
+			}
+			w.Must(0, "upgrade")
+			resumes("by a proxy that never encrypted with it")
 		})
+	}
+}
+
+// tickets reads the keys that the proxies share.
+func tickets(t testing.TB, w *harness.World) proxy.Tickets {
+	t.Helper()
+	keys, err := proxy.ReadTickets(filepath.Join(w.State, "tickets.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
+// aDayPasses makes the keys older than they are.
+func aDayPasses(t testing.TB, w *harness.World) {
+	t.Helper()
+	keys := tickets(t, w)
+	for n := range keys.Keys {
+		keys.Keys[n].Made = keys.Keys[n].Made.Add(-25 * time.Hour)
+	}
+	data, err := json.Marshal(keys)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(w.State, "tickets.json"), data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
