@@ -23,6 +23,10 @@ type clientConn struct {
 	known    bool        // it comes from the fast path: HTTP has begun
 	early    []byte      // read already, to be read again first
 
+	gate  atomic.Pointer[gate] // before net/http; nil when that is not who serves it
+	heard atomic.Int64         // bytes read
+	quiet atomic.Int64         // heard, when net/http began to wait for a request
+
 	left    atomic.Bool  // a read has failed for good
 	writing atomic.Int64 // since when a write is under way, of clock; 0 none
 	closed  atomic.Bool
@@ -35,6 +39,9 @@ type clientConn struct {
 
 // clientOf gives the client's connection under what is spoken on it.
 func clientOf(c net.Conn) *clientConn {
+	if g, ok := c.(*gate); ok {
+		return g.client
+	}
 	if t, ok := c.(*tls.Conn); ok {
 		c = t.NetConn()
 	}
@@ -47,6 +54,7 @@ func (c *clientConn) Read(b []byte) (int, error) {
 		return c.again(b), nil
 	}
 	n, err := c.TCPConn.Read(b)
+	c.heard.Add(int64(n))
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.left.Store(true)
 		c.mu.Lock()

@@ -90,6 +90,11 @@ const never time.Duration = -1
 // request has arrived.
 func (p *proxy) hangUp(whose func(*listener) bool) {
 	p.everyLoop(func(l *loop) { l.hangUp(whose) })
+	for _, c := range p.conns.all() {
+		if g := c.gate.Load(); g != nil && whose(c.listener) {
+			g.hangUp()
+		}
+	}
 }
 
 // waitConns returns when no client connection is left, or when ctx ends.

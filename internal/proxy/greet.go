@@ -30,6 +30,7 @@ type listener struct {
 	told      atomic.Int64   // when a failure to accept was last told of, of clock
 	ended     chan struct{}  // closed when accept has ended
 	looped    bool           // the event loops accept, not accept
+	closing   bool           // the front is about to end; guarded by mu
 }
 
 // acceptPause is how long accepting rests when descriptors run out.
@@ -94,7 +95,7 @@ func (l *listener) greet(c *clientConn) {
 	}
 	conn, h2, err := l.meet(c)
 	if err == nil && (!h2 || l.p.serveH2 == nil) {
-		l.hand(conn)
+		l.hand(conn, h2)
 	}
 	l.greetings.Done()
 	switch {
@@ -106,9 +107,12 @@ func (l *listener) greet(c *clientConn) {
 }
 
 // hand gives a connection to the net/http side, which serves it from here on.
-func (l *listener) hand(c net.Conn) {
+func (l *listener) hand(c net.Conn, h2 bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !h2 {
+		c = newGate(c, l.front.limits)
+	}
 	l.front.conns <- c
 }
 
@@ -121,9 +125,6 @@ func (l *listener) meet(c *clientConn) (conn net.Conn, h2 bool, err error) {
 	l.mu.Unlock()
 	if c.tls {
 		return l.handshake(c, bound)
-	}
-	if l.p.serveH2 == nil {
-		return c, false, nil // net/http looks for itself
 	}
 	h2, err = c.sniff(bound)
 	return c, h2, err

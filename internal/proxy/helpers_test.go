@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,11 +78,13 @@ func startConfig(t testing.TB, ln *net.TCPListener, cfg proxy.Config, drain time
 		t.Fatal(err)
 	}
 	control.(*net.UnixListener).SetUnlinkOnClose(false)
+	own := cfg // the proxy's; tests change theirs
+	own.Services = slices.Clone(cfg.Services)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &running{t: t, addr: ln.Addr().String(), client: proxy.NewClient(path), stop: cancel, ended: make(chan error, 1), cfg: cfg}
 	o := proxy.Options{
 		Control: file(t, control.(*net.UnixListener)), Listeners: map[string]*os.File{key: file(t, ln)},
-		Config: &cfg, Log: quiet(), Version: "test", DrainTimeout: drain, General: general,
+		Config: &own, Log: quiet(), Version: "test", DrainTimeout: drain, General: general,
 	}
 	control.Close()
 	go func() { r.ended <- proxy.Run(ctx, o); close(r.ended) }()

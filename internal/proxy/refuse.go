@@ -66,10 +66,14 @@ func (x *exchange) refuse(f refusal) {
 	x.leaveBody()
 }
 
+func (f refusal) json() string {
+	return fmt.Sprintf("{\"status\":%d,\"error\":%q,\"message\":%q}\n", f.status, f.word, f.text)
+}
+
 // refusalBody is JSON or a page, by Accept: the service's own page if it has one.
 func (x *exchange) refusalBody(f refusal) (kind, body string) {
 	if wantsJSON(x.r) {
-		return "application/json", fmt.Sprintf("{\"status\":%d,\"error\":%q,\"message\":%q}\n", f.status, f.word, f.text)
+		return "application/json", f.json()
 	}
 	const page = "text/html; charset=utf-8"
 	if own := x.page(f.status); own != "" {

@@ -255,6 +255,7 @@ func (l *listener) close() {
 	}
 	l.ln.Close()
 	l.mu.Lock()
+	l.closing = true
 	f := l.front
 	l.mu.Unlock()
 	if f == nil {

@@ -162,6 +162,9 @@ func TestStress(t *testing.T) {
 	}
 	st := p.status()
 	t.Logf("%d requests; the proxy counts %d fast, %d general", asked.Load(), st.Fast, st.General)
+	if !general && st.Fast < st.General {
+		t.Error("most requests were not on the fast path: connections do not come back to it")
+	}
 }
 
 // talkUntil is a client of the w-th kind.
