@@ -23,7 +23,7 @@ const greeting = "hello"
 // linger is how long idle connections are kept when the service is to end: a
 // client may have a request on its way that it believes will be answered. It is
 // longer than the time for which our clients leave a connection idle.
-const linger = time.Second
+const linger = 2 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -21,6 +21,10 @@ type proc struct {
 	*process.Process
 	port   int
 	notice *notice
+	// deaf is an earlier agent's that was to say that it is ready, which it may
+	// have said to nobody. It is ended as any other, for with an inherited socket
+	// it may be serving already, and started anew.
+	deaf bool
 
 	mu      sync.Mutex
 	members []*os.File // its own listening sockets, until it serves
@@ -48,8 +52,13 @@ func (s *service) logFile(id string) string {
 // Start implements rollout.Engine. One that runs already is left alone: that
 // is how a start is gone on with.
 func (s *service) Start(ctx context.Context, i deploy.Instance) error {
-	if s.process(i.ID) != nil {
-		return nil
+	if x := s.process(i.ID); x != nil {
+		if !x.deaf {
+			return nil
+		}
+		if err := s.Stop(ctx, i); err != nil {
+			return err
+		}
 	}
 	rel := s.release(i.Release)
 	if rel == nil {
@@ -145,7 +154,7 @@ func (s *service) watchExit(id string, x *proc) {
 	}
 	s.a.ports.Release(x.port)
 	i, ok := s.fleet.Get(id)
-	if !ok || i.State == deploy.Stopping {
+	if !ok || i.State == deploy.Stopping || x.deaf {
 		return // it was told to
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -167,14 +176,8 @@ func (s *service) adoptInstance(ctx context.Context, i deploy.Instance) error {
 	}
 	p, err := s.a.engine.Adopt(i.PID, i.Born)
 	switch {
-	case err == nil && s.unheard(i):
-		// It may have said that it is ready, once, to an agent that has died.
-		if _, err := p.Stop(ctx, "KILL", 0); err != nil {
-			return fmt.Errorf("start %s again: %w", i.ID, err)
-		}
-		s.fleet.Update(i.ID, func(f *deploy.Instance) bool { f.PID, f.Born, f.Port = 0, 0, 0; return true })
 	case err == nil:
-		s.own(i, &proc{Process: p, port: i.Port})
+		s.own(i, &proc{Process: p, port: i.Port, deaf: s.unheard(i)})
 		return nil
 	case !errors.Is(err, process.ErrGone):
 		return fmt.Errorf("adopt %s: %w", i.ID, err)

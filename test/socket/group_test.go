@@ -207,7 +207,7 @@ func TestShareOfOneThatIsNotReady(t *testing.T) {
 	w.Must(0, "deploy")
 	d := w.Drill(200, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} })
 	d.More(50)
-	w.Web(2, "BROKEN: 1, LINGER: 600ms", strings.Replace(direct, "failures: 200", "failures: 30", 1)+each)
+	w.Web(2, "BROKEN: 1, LINGER: 2s", strings.Replace(direct, "failures: 200", "failures: 30", 1)+each)
 	w.Must(3, "deploy")
 	d.More(50)
 	r := d.None()

@@ -48,7 +48,7 @@ process.on('SIGTERM', () => {
   leaving = true
   // Only the listening socket; http's own close would cut idle connections.
   net.Server.prototype.close.call(server, () => process.exit(0))
-  setTimeout(() => server.closeIdleConnections(), 600)
+  setTimeout(() => server.closeIdleConnections(), 2000)
 })
 `},
 	{name: "Puma", need: "puma", file: "config.ru", mix: drill.Mix{Fresh: 1},

@@ -21,7 +21,7 @@ const direct = "via: socket\nstop: { timeout: 20s }\nprobes: { startup: { notify
 
 func web(w *harness.World, replicas int, env, more string) {
 	w.T.Helper()
-	w.Web(replicas, strings.TrimPrefix(env+", LINGER: 600ms", ", "), direct+more)
+	w.Web(replicas, strings.TrimPrefix(env+", LINGER: 2s", ", "), direct+more)
 }
 
 // unseen fails the test when the proxy has had anything to do with requests.
@@ -127,12 +127,12 @@ func TestBadReleaseOfTheOtherKind(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := harness.New(t)
-			w.Web(2, "LINGER: 1s", c.good)
+			w.Web(2, "LINGER: 2s", c.good)
 			w.Agent()
 			w.Must(0, "deploy")
 			d := w.Drill(200)
 			d.More(20)
-			w.Web(2, "LINGER: 1s, BROKEN: 1", c.bad)
+			w.Web(2, "LINGER: 2s, BROKEN: 1", c.bad)
 			w.Must(3, "deploy")
 			d.More(40)
 			d.None()
