@@ -94,7 +94,7 @@ func build(s scope, name string, set *settings) Service {
 		Logs:     deploy.Logs{MaxSize: int64(set.Logs.MaxSize), Keep: int(set.Logs.Keep)},
 		Keep:     int(set.Keep),
 	}
-	out.TLS = s.tls(set.TLS, worker, out.Routes)
+	out.TLS = s.tls(set.TLS, &out.Service, worker)
 	out.Probes = s.probes(&set.Probes, out.Via)
 	s.strategy(&out.Service, set)
 	switch out.Via {

@@ -11,7 +11,7 @@ import (
 )
 
 // tls makes the certificate's paths absolute, or settles from whom it is got.
-func (s scope) tls(set *tlsSettings, worker bool, routes []deploy.Route) *deploy.TLS {
+func (s scope) tls(set *tlsSettings, service *deploy.Service, worker bool) *deploy.TLS {
 	if set == nil {
 		return nil
 	}
@@ -20,7 +20,7 @@ func (s scope) tls(set *tlsSettings, worker bool, routes []deploy.Route) *deploy
 		return nil
 	}
 	if set.ACME != nil {
-		return s.acme(set, routes)
+		return s.acme(set, service)
 	}
 	s.named("tls.cert", set.Cert)
 	s.named("tls.key", set.Key)
@@ -28,7 +28,7 @@ func (s scope) tls(set *tlsSettings, worker bool, routes []deploy.Route) *deploy
 }
 
 // acme checks what a CA would refuse.
-func (s scope) acme(set *tlsSettings, routes []deploy.Route) *deploy.TLS {
+func (s scope) acme(set *tlsSettings, service *deploy.Service) *deploy.TLS {
 	for _, path := range []string{"tls.cert", "tls.key"} {
 		if s.has(path) {
 			s.fail(path, "the certificate is got by acme", "keep cert and key, or acme")
@@ -41,7 +41,10 @@ func (s scope) acme(set *tlsSettings, routes []deploy.Route) *deploy.TLS {
 		s.fail("tls.acme.ca", "this is no https:// URL", "write the URL of the CA's ACME directory, or take it out for Let's Encrypt")
 	}
 	if !s.failed("routes") {
-		s.checkHosts(routes)
+		s.checkHosts(service.Routes)
+	}
+	if !s.failed("listen") && !slices.ContainsFunc(service.Listen, func(addr string) bool { return portOf(addr) == "443" }) {
+		s.warn("listen", "the CA asks back at port 443, where this service does not listen", "see to it that port 443 of its hosts leads here")
 	}
 	out := &deploy.ACME{CA: string(set.ACME.CA), Email: string(set.ACME.Email)}
 	if set.ACME.Roots != "" {
