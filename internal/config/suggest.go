@@ -166,6 +166,16 @@ func foreign(key string) string {
 		return "so many yes in a row: successes"
 	case "initialdelayseconds", "initial_delay_seconds", "initial_delay", "start_period":
 		return "a startup probe waits as long as the start takes: probes.startup"
+	case "rate_limit", "ratelimit", "limit_req", "throttle":
+		return "requests are limited under proxy.rate"
+	case "error_page", "error_pages", "errorfile":
+		return "the proxy's own answers look as proxy.pages says"
+	case "affinity", "session_affinity", "sticky_sessions", "stickiness":
+		return "clients are kept with their instance by proxy.sticky"
+	case "shadow", "traffic_mirror", "mirroring":
+		return "requests are copied to another service by proxy.mirror"
+	case "outlier_detection", "circuit_breaker", "max_fails":
+		return "instances that keep failing are put aside by proxy.outlier"
 	case "grpc":
 		return "grpc health is not built yet: use http, tcp or exec"
 	case "max_surge", "maxsurge":

@@ -60,7 +60,10 @@ func (p *proxy) newTable(c Config, old *table) *table {
 
 // target puts a service into the table that is being made.
 func (p *proxy) target(t *table, s Service, old *table) *target {
-	tg := &target{service: p.service(s.Name), cfg: s.withDefaults(), tokens: map[string]*instance{}}
+	tg := &target{service: p.service(s.Name), cfg: s.withDefaults()}
+	if s.Sticky != nil {
+		tg.tokens = make(map[string]*instance, len(s.Instances))
+	}
 	tg.trusted, _ = parseNetworks(s.Trusted) // validated
 	tg.acceptProxy, _ = parseNetworks(s.AcceptProxy)
 	for _, i := range s.Instances {

@@ -1,12 +1,15 @@
 package proxy_test
 
 import (
+	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -171,4 +174,50 @@ func TestPages(t *testing.T) {
 			t.Errorf("%s %s: %v", c.method, c.path, res.Header)
 		}
 	}
+}
+
+// The 101 of an upgrade gives a client its cookie, too.
+func TestStickyUpgrade(t *testing.T) {
+	in := raw(t, "a", func(n int, c net.Conn, r *bufio.Reader) {
+		readHead(r)
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n")
+	})
+	p := start(t, proxy.Service{Sticky: &proxy.Sticky{Cookie: "segue"}, Instances: []proxy.Instance{in}})
+	answer := talk(t, p.addr, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n")
+	if !strings.HasPrefix(answer, "HTTP/1.1 101 ") || !strings.Contains(answer, "\r\nSet-Cookie: segue=") {
+		t.Errorf("answer: %q", answer)
+	}
+}
+
+// Clients that were parked come back to their own instances, which are still
+// there.
+func TestStickyAfterAPause(t *testing.T) {
+	p := start(t, proxy.Service{Sticky: &proxy.Sticky{Cookie: "segue"}, Instances: []proxy.Instance{named(t, "a"), named(t, "b"), named(t, "c")}})
+	const clients = 12
+	type visit struct {
+		client *http.Client
+		first  string
+	}
+	visits := make([]visit, clients)
+	for n := range visits {
+		jar, _ := cookiejar.New(nil)
+		visits[n].client = fresh()
+		visits[n].client.Jar = jar
+		_, visits[n].first = get(t, visits[n].client, p.url("/"))
+	}
+	p.pause(&proxy.Pause{Until: time.Now().Add(time.Minute)})
+	var group sync.WaitGroup
+	for n := range visits {
+		group.Go(func() {
+			res, err := visits[n].client.Get(p.url("/"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			want(t, "instance", read(t, res), visits[n].first)
+		})
+	}
+	p.parked(clients)
+	p.pause(nil)
+	group.Wait()
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -115,4 +116,47 @@ func TestTakeCookie(t *testing.T) {
 			t.Errorf("%q: got %q, left %q; want %q and %q", c.header, v, h["Cookie"], c.value, c.left)
 		}
 	}
+}
+
+// FuzzCookie: whatever a client sends, its cookie is taken off whole, and no
+// other is lost or made.
+func FuzzCookie(f *testing.F) {
+	f.Add("a=b; segue=x; c=d", "segue")
+	f.Add(";;= ;segue", "segue")
+	f.Fuzz(func(t *testing.T, line, name string) {
+		if !isToken(name) {
+			return
+		}
+		others := func(line string) (out []string) {
+			for pair := range strings.SplitSeq(line, ";") {
+				if k, _, _ := strings.Cut(strings.Trim(pair, " \t"), "="); k != name {
+					out = append(out, strings.Trim(pair, " \t"))
+				}
+			}
+			return out
+		}
+		h := http.Header{"Cookie": {line}}
+		takeCookie(h, name)
+		left := strings.Join(h["Cookie"], ";")
+		if got, want := others(left), others(line); len(h["Cookie"]) > 0 && !slices.Equal(got, want) || len(h["Cookie"]) == 0 && len(want) > 0 {
+			t.Errorf("of %q with %q: %q is left", line, name, left)
+		}
+		if v := takeCookie(h, name); v != "" {
+			t.Errorf("of %q with %q: %q was left behind", line, name, v)
+		}
+	})
+}
+
+func FuzzForwardedFor(f *testing.F) {
+	f.Add("1.1.1.1, 2.2.2.2:80")
+	f.Fuzz(func(t *testing.T, line string) {
+		n := 0
+		for hop := range forwardedFor(http.Header{"X-Forwarded-For": {line}}) {
+			parseHop(hop)
+			n++
+		}
+		if want := strings.Count(line, ",") + 1; n != want {
+			t.Errorf("%q has %d entries, got %d", line, want, n)
+		}
+	})
 }

@@ -87,7 +87,10 @@ func (x *exchange) refusalBody(f refusal) (kind, body string) {
 // that clients retry.
 func (x *exchange) refuseGRPC(f refusal) {
 	code := "14"
-	if f.status < 500 {
+	switch {
+	case f.status == http.StatusTooManyRequests:
+		code = "8" // RESOURCE_EXHAUSTED
+	case f.status < 500:
 		code = "13"
 	}
 	h := x.w.Header()
