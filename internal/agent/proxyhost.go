@@ -199,6 +199,32 @@ func (h *proxyHost) down(ctx context.Context, id string) {
 	}
 }
 
+// drain tells every proxy what the exchanges of an instance get to end in. One
+// that does not hear it, since it has died or is too old, has none or cuts them
+// when the instance is stopped.
+func (h *proxyHost) drain(ctx context.Context, id string, timeout time.Duration) {
+	h.mu.Lock()
+	all := slices.Clone(h.leaving)
+	if h.current != nil {
+		all = append(all, h.current)
+	}
+	h.mu.Unlock()
+	for _, p := range all {
+		if err := p.client.Drain(ctx, id, timeout); err != nil && ctx.Err() == nil && !p.hasEnded() {
+			h.a.log.Warn("tell the proxy that an instance drains", "instance", id, "error", err)
+		}
+	}
+}
+
+func (p *proxyProc) hasEnded() bool {
+	select {
+	case <-p.proc.Done():
+		return true
+	default:
+		return false
+	}
+}
+
 // inflight waits until no request is in flight to an instance through any
 // proxy, at most until ctx ends, and tells how many are.
 func (h *proxyHost) inflight(ctx context.Context, id string) (left int, err error) {

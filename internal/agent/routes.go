@@ -56,6 +56,7 @@ func proxyService(spec *deploy.Service) proxy.Service {
 		HeaderTimeout: none(x.HeaderTimeout), BodyTimeout: none(x.BodyTimeout), IdleTimeout: none(x.IdleTimeout),
 		AnswerTimeout: none(x.AnswerTimeout), UpstreamIdle: none(x.UpstreamIdle),
 		Goodbye: x.Goodbye, GoodbyeAfter: none(x.GoodbyeAfter),
+		DrainTimeout: none(spec.Drain.Timeout), DrainSpread: none(spec.Drain.Spread), Replay: none(x.Replay),
 		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted,
 		AcceptProxy: x.AcceptProxy, SendProxy: x.SendProxy}
 	addExtras(&p, &x)
@@ -66,7 +67,7 @@ func proxyService(spec *deploy.Service) proxy.Service {
 		}
 	}
 	for _, r := range spec.Routes {
-		p.Routes = append(p.Routes, proxy.Route{Host: r.Host, Path: r.Path})
+		p.Routes = append(p.Routes, proxy.Route{Host: r.Host, Path: r.Path, DrainTimeout: r.Drain})
 	}
 	return p
 }
@@ -148,12 +149,16 @@ func (s *service) Drain(ctx context.Context, i deploy.Instance) error {
 	if err := wait(ctx, d.Delay); err != nil {
 		return err
 	}
-	left, err := s.waitIdle(ctx, i, d.Timeout)
+	s.a.proxy.drain(ctx, i.ID, d.Timeout)
+	left, err := s.waitIdle(ctx, i, spec.DrainTime()+lastWords)
 	if left > 0 && ctx.Err() == nil {
 		return fmt.Errorf("%s: %d requests are still in flight after %s (drain.timeout); they get until it must have stopped", i.ID, left, d.Timeout)
 	}
 	return err
 }
+
+// lastWords is how long an exchange that was asked to end may take to do so.
+const lastWords = time.Second
 
 // waitIdle waits until no request is in flight to an instance that is out of
 // the routes, telling how many still are.

@@ -63,8 +63,9 @@ type acme struct {
 }
 
 type route struct {
-	Host text `json:"host,omitempty" jsonschema:"Host name without a port, or *.example.com for all names below; absent: any."`
-	Path text `json:"path,omitempty" jsonschema:"Path prefix, matched at segment boundaries: /api takes /api and /api/x, not /apis; absent: any."`
+	Host  text     `json:"host,omitempty" jsonschema:"Host name without a port, or *.example.com for all names below; absent: any."`
+	Path  text     `json:"path,omitempty" jsonschema:"Path prefix, matched at segment boundaries: /api takes /api and /api/x, not /apis; absent: any."`
+	Drain duration `json:"drain,omitempty" min:"1ms" jsonschema:"What the exchanges of this route get to end in, such as long downloads; absent: drain.timeout."`
 }
 
 type release struct {
@@ -115,7 +116,8 @@ type strategy struct {
 
 type drain struct {
 	Delay   duration `json:"delay,omitempty" default:"0s" jsonschema:"Wait after the instance has left the routes."`
-	Timeout duration `json:"timeout,omitempty" default:"30s" jsonschema:"Longest wait for its requests in flight."`
+	Timeout duration `json:"timeout,omitempty" default:"30s" jsonschema:"What requests in flight get to end in, also when the proxy is replaced. Then each is ended in the words of its protocol: WebSocket 1012, end of a stream, gRPC UNAVAILABLE; what can be repeated goes to another instance, a download is cut."`
+	Spread  duration `json:"spread,omitempty" default:"5s" jsonschema:"Time over which clients that come back at once (WebSocket, server-sent events, gRPC streams) are sent away behind the timeout."`
 }
 
 type stop struct {
@@ -135,6 +137,7 @@ type proxySettings struct {
 	Goodbye   text     `json:"goodbye,omitempty" default:"one-more-message" enum:"one-more-message|hang-up" jsonschema:"How kept-alive HTTP/1.1 connections end when the proxy itself is replaced: the next answer says so (one-more-message), which loses nothing, or idle ones are closed at once (hang-up)."`
 	MaxHeader size     `json:"max_header,omitempty" default:"64KiB" min:"1KiB" jsonschema:"Largest request header."`
 	MaxBody   size     `json:"max_body,omitempty" default:"0" jsonschema:"Largest request body; 0 means no limit."`
+	Replay    size     `json:"replay,omitempty" default:"64MiB" jsonschema:"Largest upload that is kept while it is passed on (in memory, then on disk), so that it can be sent again to another instance when its own leaves or dies before it has the whole body. 0 keeps none: choose it for programs that act on a part of a body."`
 	Trusted   words    `json:"trusted,omitempty" jsonschema:"Networks (10.0.0.0/8) whose Forwarded and X-Forwarded headers are believed."`
 
 	Retry   *retry   `json:"retry,omitempty" jsonschema:"How many requests are sent again when a connection has ended without an answer, as is done once with those that are safe to repeat. Absent: the defaults below."`

@@ -167,7 +167,7 @@ func (s scope) deadlines(out *deploy.Service, to *deploy.Strategy, st strategy) 
 	to.ProgressDeadline = time.Duration(st.ProgressDeadline)
 	given := s.has("strategy.progress_deadline") && to.ProgressDeadline > 0
 	if !given {
-		end := out.Drain.Delay + out.Drain.Timeout + out.Stop.Timeout
+		end := out.Drain.Delay + out.DrainTime() + out.Stop.Timeout
 		to.ProgressDeadline = max(defaultDeadline, 2*(startupBudget(out.Probes.Startup)+to.MinReady), 2*end)
 	}
 	if given && to.MinReady >= to.ProgressDeadline {

@@ -80,7 +80,7 @@ func (s scope) claimRoutes(claims map[claim]*Service, service *Service, addr str
 		routes = []deploy.Route{{}}
 	}
 	for _, r := range routes {
-		c := claim{addr, r}
+		c := claim{addr, r.Match()}
 		if first := claims[c]; first == nil {
 			claims[c] = service
 		} else if first != service {
@@ -95,7 +95,7 @@ func (s scope) claimRoutes(claims map[claim]*Service, service *Service, addr str
 
 // requests tells people what a route takes.
 func requests(r deploy.Route) string {
-	if r == (deploy.Route{}) {
+	if r.Match() == (deploy.Route{}) {
 		return "all requests"
 	}
 	return "the same requests"

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seguehq/segue/internal/deploy"
 )
@@ -99,10 +100,11 @@ func (s scope) routes(routes []route, worker bool) []deploy.Route {
 		if !ok {
 			continue
 		}
-		if seen[got] {
+		match := got.Match()
+		if seen[match] {
 			s.r.failAt(item.line, item.col, join(s.path, "routes"), "this route stands here twice", "keep one of them")
 		}
-		seen[got] = true
+		seen[match] = true
 		out = append(out, got)
 	}
 	return out
@@ -122,6 +124,7 @@ func (s scope) route(item *node, r route) (out deploy.Route, ok bool) {
 			s.r.failAt(n.line, n.col, join(s.path, "routes.path"), bad.what, bad.mend)
 		}
 	}
+	out.Drain = time.Duration(r.Drain)
 	if len(item.entries) == 0 {
 		s.r.failAt(item.line, item.col, join(s.path, "routes"), "the route says neither host nor path", "say one, or take routes out to get every request")
 	}

@@ -54,6 +54,19 @@ func (s *Service) Kept() []string {
 	return s.Listen
 }
 
+// Match is the route without what is done with the requests that it selects.
+func (r Route) Match() Route { return Route{Host: r.Host, Path: r.Path} }
+
+// DrainTime is how long an Instance may take from its leaving the routes to the
+// end of its last exchange that can be asked to end.
+func (s *Service) DrainTime() time.Duration {
+	longest := s.Drain.Timeout
+	for _, r := range s.Routes {
+		longest = max(longest, r.Drain)
+	}
+	return longest + s.Drain.Spread
+}
+
 // Via says how requests reach the instances.
 type Via string
 
@@ -88,6 +101,9 @@ type ACME struct {
 type Route struct {
 	Host string `json:"host,omitempty"` // exact, or "*.example.com"; without a port
 	Path string `json:"path,omitempty"` // prefix, matched at segment boundaries
+	// Drain is what the route's exchanges get to end in; zero is what the
+	// service's Drain.Timeout says.
+	Drain time.Duration `json:"drain,omitempty"`
 }
 
 // Protocol is what the instances speak.
@@ -114,6 +130,7 @@ type Proxy struct {
 	GoodbyeAfter  time.Duration `json:"goodbye_after"`          // for one-more-message: then idle connections are hung up
 	MaxHeader     int64         `json:"max_header"`             // bytes
 	MaxBody       int64         `json:"max_body"`               // bytes; 0: no limit
+	Replay        int64         `json:"replay"`                 // bytes kept of an upload, to be sent to another instance; 0: none
 	Trusted       []string      `json:"trusted,omitempty"`      // CIDRs whose forwarding headers are believed
 	AcceptProxy   []string      `json:"accept_proxy,omitempty"` // CIDRs whose connections begin with a PROXY header
 	SendProxy     string        `json:"send_proxy,omitempty"`   // "v1" or "v2": the PROXY header that instances get; empty: none
@@ -177,7 +194,8 @@ type Strategy struct {
 // Drain says how an Instance is let finish before it is signalled.
 type Drain struct {
 	Delay   time.Duration `json:"delay"`   // wait after it has left the routes
-	Timeout time.Duration `json:"timeout"` // longest wait for its requests in flight
+	Timeout time.Duration `json:"timeout"` // what its exchanges get to end in, where their route says nothing
+	Spread  time.Duration `json:"spread"`  // over which clients that come back at once are then sent away
 }
 
 // Stop says how an Instance is ended.

@@ -12,14 +12,20 @@ func (x *exchange) answer(c *upConn, a *answer) {
 	x.passHead(a)
 	err := x.passBody(c, a)
 	whole := err == nil && x.finishSender()
+	x.flight.leave() // from here on nobody touches the connection
+	whole = whole && x.flight.why() == stays
 	if x.unwatch(c) && whole && !a.close && c.r == c.w {
 		c.giveBack(x.target.cfg.UpstreamIdle, a)
 	} else {
 		c.Close()
 		x.joinSender()
 	}
-	if err != nil {
+	if err != nil && err != errSaidGoodbye {
 		panic(http.ErrAbortHandler) // the client must see that it is not whole
+	}
+	if err == errSaidGoodbye && x.p.leaving.Load() && x.r.ProtoMajor == 1 {
+		x.hangUp()
+		return
 	}
 	x.leaveBody()
 }
@@ -82,23 +88,38 @@ func (x *exchange) passBody(c *upConn, a *answer) error {
 			c.onBlock = flusher
 		}
 		piece, err := b.next()
+		piece, over := x.pastSeam(piece)
 		if len(piece) > 0 {
 			x.compareBody(piece)
 			n, err := x.w.Write(piece)
 			x.out += int64(n)
 			if err != nil {
-				x.word = "client-gone"
+				x.clientGone()
 				return err
 			}
+		}
+		if over {
+			return x.lastWords()
 		}
 		if err == io.EOF {
 			x.passTrailer(b.trailer)
 			return nil
 		}
+		if err != nil && x.flight.why() != stays {
+			return x.lastWords()
+		}
 		if err != nil {
 			x.bodyBroke()
 			return err
 		}
+	}
+}
+
+// clientGone names the cause of an answer that could not be written.
+func (x *exchange) clientGone() {
+	x.word = "client-gone"
+	if x.flight.why() != stays {
+		x.lastWords() // it was asked to end, and its client did not take it fast enough
 	}
 }
 

@@ -89,7 +89,7 @@ func (t *table) listen(key string, tg *target) {
 		t.listeners[key] = v
 	}
 	for _, r := range tg.cfg.Routes {
-		v.add(r, tg)
+		v.add(r, tg.by(r))
 	}
 	if tg.cfg.Protocol == TCP && v.bytes == nil {
 		v.bytes = tg
@@ -103,6 +103,16 @@ func (t *table) listen(key string, tg *target) {
 	longest(&v.limits.header, tg.cfg.HeaderTimeout)
 	longest(&v.limits.idle, tg.cfg.IdleTimeout)
 	longest(&v.limits.body, tg.cfg.BodyTimeout)
+}
+
+// by gives the target as a route with a drain time of its own selects it.
+func (tg *target) by(r Route) *target {
+	if r.DrainTimeout == 0 {
+		return tg
+	}
+	own := *tg
+	own.drain = max(r.DrainTimeout, 1)
+	return &own
 }
 
 func (p *proxy) service(name string) *service {
@@ -136,6 +146,10 @@ func (p *proxy) instance(t *target, i Instance, old *table) *instance {
 	in.literal = sockaddr(i.Addr) != nil
 	in.pool.dialer.Timeout = dialTimeout
 	in.pool.all = map[*upConn]struct{}{}
+	in.farewell.clock = p.clock
+	if p.leftAt != 0 {
+		in.farewell.begin(replaced, p.lastCall(t))
+	}
 	if in.protocol == H2C {
 		in.h2 = in.pool.transport()
 	}

@@ -21,6 +21,7 @@ type instance struct {
 	literal  bool // Addr needs no look-up
 	pool     pool
 	h2       *http.Transport // for H2C
+	farewell farewell
 
 	inflight atomic.Int64
 	routed   atomic.Bool
@@ -161,6 +162,7 @@ func (in *instance) retire() {
 
 // revive undoes retire; it is called before the table with it is stored.
 func (in *instance) revive() {
+	in.farewell.callOff()
 	in.pool.open()
 	in.asideUntil.Store(0)
 	in.refusals.Store(0)

@@ -158,6 +158,18 @@ func (c *Client) idle(ctx context.Context, id string, wait time.Duration) (r idl
 	return r, err
 }
 
+// Drain tells what the exchanges of an instance that is no longer routed get to
+// end in; those of routes with a DrainTimeout get that. Then each is asked to
+// end in the words of its protocol: what can be done elsewhere is, WebSockets
+// and streams are ended so that their clients come back, and answers that have
+// no seam are cut. A request without an answer that cannot be repeated is left
+// to its instance. Told again, the end can only come sooner. An instance that
+// the proxy does not know has nothing to end.
+func (c *Client) Drain(ctx context.Context, instanceID string, timeout time.Duration) error {
+	q := url.Values{"instance": {instanceID}, "timeout": {timeout.String()}}
+	return c.call(ctx, "POST", "/drain?"+q.Encode(), nil, nil)
+}
+
 // Cut closes whatever is open to an instance that is no longer routed. Clients
 // see their answers broken off.
 func (c *Client) Cut(ctx context.Context, instanceID string) error {

@@ -82,8 +82,20 @@ type Service struct {
 	// GoodbyeAfter is how long OneMoreMessage waits for that message; then idle
 	// connections are hung up. 10 s; the longest among a listener's services.
 	GoodbyeAfter time.Duration `json:"goodbye_after,omitempty"`
+	// DrainTimeout is what exchanges get to end in when the proxy is replaced;
+	// zero is Options.DrainTimeout. (When an instance leaves, Client.Drain tells
+	// it.) Those that have not ended by then are asked to, each kind in its own
+	// words. DrainSpread is the time over which clients that come back at once
+	// (WebSocket, server-sent events, gRPC streams) are asked; 5 s.
+	DrainTimeout time.Duration `json:"drain_timeout,omitempty"`
+	DrainSpread  time.Duration `json:"drain_spread,omitempty"`
 	MaxHeader    int64         `json:"max_header,omitempty"` // bytes of a request's header; 64 KiB; at most 1 MiB
 	MaxBody      int64         `json:"max_body,omitempty"`   // bytes of a request's body; none
+	// Replay is the most bytes of a request's body that are kept while it is
+	// passed on, so that the request can be sent to another instance when its
+	// own leaves or dies before it has the whole body; none. Such an instance may
+	// have acted on a part of the body.
+	Replay int64 `json:"replay,omitempty"`
 	// Trusted are the networks (CIDR, or single addresses) whose Forwarded and
 	// X-Forwarded-* headers are believed and appended to. From anybody else
 	// they are replaced.
@@ -115,6 +127,9 @@ type Service struct {
 type Route struct {
 	Host string `json:"host,omitempty"`
 	Path string `json:"path,omitempty"`
+	// DrainTimeout is what the route's exchanges get to end in, when their
+	// instance or the proxy leaves; zero is what its service's get.
+	DrainTimeout time.Duration `json:"drain_timeout,omitempty"`
 }
 
 // Instance is one running copy of a service's program. ID is unique in the
@@ -158,9 +173,11 @@ func (s Service) withDefaults() Service {
 	if s.Goodbye == "" {
 		s.Goodbye = OneMoreMessage
 	}
+	orDefault(&s.DrainSpread, 5*time.Second)
 	orDefault(&s.MaxHeader, 64<<10)
 	orDefault(&s.MaxBody, 0)
 	s.Outlier, s.Rate, s.Mirror = s.Outlier.withDefaults(), s.Rate.withDefaults(), s.Mirror.withDefaults()
+	orDefault(&s.Replay, 0)
 	if s.Protocol == "" {
 		s.Protocol = HTTP1
 	}

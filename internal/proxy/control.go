@@ -145,6 +145,7 @@ func (p *proxy) controlMux() *http.ServeMux {
 		w.Write(b.Bytes())
 	})
 	mux.HandleFunc("GET /idle", p.handleIdle)
+	mux.HandleFunc("POST /drain", p.handleDrain)
 	mux.HandleFunc("POST /cut", p.handleCut)
 	mux.HandleFunc("POST /down", func(w http.ResponseWriter, r *http.Request) {
 		p.down(r.FormValue("instance"))
@@ -212,6 +213,20 @@ func (p *proxy) handleIdle(w http.ResponseWriter, r *http.Request) {
 		out.Idle = out.Idle && in.isGone()
 	}
 	reply(w, out)
+}
+
+// handleDrain asks the exchanges of an instance to end after the duration timeout.
+func (p *proxy) handleDrain(w http.ResponseWriter, r *http.Request) {
+	timeout, err := time.ParseDuration(r.FormValue("timeout"))
+	if err != nil {
+		fail(w, http.StatusBadRequest, err)
+		return
+	}
+	if err := p.drainInstance(r.FormValue("instance"), timeout); err != nil {
+		fail(w, http.StatusConflict, err)
+		return
+	}
+	reply(w, struct{}{})
 }
 
 func (p *proxy) handleCut(w http.ResponseWriter, r *http.Request) {

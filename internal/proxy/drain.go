@@ -11,9 +11,10 @@ import (
 // answer carries "one more message" (RFC 9112 §9.6), HTTP/2 connections get
 // their GOAWAY, and idle connections stay open for a while, since a request may
 // be on its way; or they are hung up at once, as their listeners' services want
-// it. What is still there after timeout is closed; while a service is paused, the
-// timeout begins with the end of that.
-func (p *proxy) drain(timeout time.Duration) {
+// it. Exchanges are asked to end when their time is up, which begins with the end
+// of a pause where there is one; what is still there after the longest of these
+// times, and the goodbyes, is closed.
+func (p *proxy) drain() {
 	p.leaving.Store(true)
 	p.closeListeners()
 	close(p.gone)
@@ -23,9 +24,13 @@ func (p *proxy) drain(timeout time.Duration) {
 		p.certs.acme.stop() // the next proxy renews
 	})
 	defer func() { <-renewing }()
+	timeout, spread := p.sayLastCall()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout+p.longestPause())
 	defer cancel()
 	p.waitGoodbyes(ctx)
+	ctx, cancel = context.WithTimeout(context.Background(), spread+goodbyeTime)
+	defer cancel()
+	p.waitFlights(ctx)
 	for {
 		if n, _ := p.conns.count(); n == 0 {
 			break
@@ -115,10 +120,8 @@ func (p *proxy) waitConns(ctx context.Context) {
 func (p *proxy) closeUpstreams() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, in := range p.table.Load().instances {
-		in.cut()
-	}
-	for _, in := range p.retired {
+	for _, in := range p.known() {
+		in.farewell.stop()
 		in.cut()
 	}
 }

@@ -100,12 +100,19 @@ func (x *exchange) resume() (done bool) {
 	x.resumed = nil
 	x.in, x.target, x.start = r.in, r.target, r.start
 	defer r.in.release()
+	x.flight.enter(x, &r.in.farewell, x.own, waiting)
+	defer x.flight.leave()
 	switch {
 	case r.unconnected:
 		done = x.notConnected(r.err)
 	case r.conn == nil:
 		done = x.noHead(&upConn{reused: r.reused}, r.err)
 	default:
+		if why := x.flight.become(waiting, func() { x.up = r.conn }); why != stays {
+			r.conn.Close()
+			done = x.takenBack(why)
+			break
+		}
 		x.watch(r.conn)
 		done = x.receive(r.conn, r.sendErr)
 	}

@@ -87,7 +87,9 @@ func (c *client) expire(t *table) {
 	case onTrip:
 		if c.full && over(age, limits.body) {
 			c.trip.lose("client-gone")
+			return
 		}
+		c.trip.endIfDue()
 	case parting:
 		if over(age, lingerFor) {
 			c.close()

@@ -3,6 +3,7 @@ package proxy
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unsafe"
 
 	"github.com/seguehq/segue/internal/proxy/wire"
@@ -15,6 +16,7 @@ type trip struct {
 	up     *upstream
 	in     *instance // claimed until the end
 	target *target
+	own    time.Duration // to end in, by its route; 0 by its service
 	start  int64
 	end    int // of the request, in c.in from c.r
 
@@ -75,7 +77,7 @@ func (c *client) depart(r *wire.Request, end int) {
 	t := l.newTrip()
 	whole := end + int(r.Length)
 	*t = trip{
-		c: c, in: in, target: now, start: l.now, end: whole,
+		c: c, in: in, target: now, own: target.drain, start: l.now, end: whole,
 		method: r.Method, host: r.Host, uri: r.Target, body: c.in[c.r+end : c.r+whole],
 		last: r.Close, pending: t.pending[:0],
 	}

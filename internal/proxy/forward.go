@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // drillHeader asks for the name of the release and instance that answered.
@@ -32,8 +33,18 @@ type exchange struct {
 	sender  *bodySender
 	unhook  func() bool
 
-	resumed  *resumed // what the fast path has begun; nil nothing
-	token    string   // of its sticky cookie
+	resumed *resumed // what the fast path has begun; nil nothing
+	token   string   // of its sticky cookie
+
+	// How the exchange is asked to end. What askedToEnd uses is set under the
+	// farewell's lock.
+	flight flight
+	own    time.Duration // to end in, by its route; 0 by its service
+	up     *upConn
+	peer   net.Conn // the client of an upgrade
+	cancel func()   // of an exchange over HTTP/2
+	seams  *seams   // of the answer; nil none
+
 	tried    []*instance
 	deadline int64 // of the hold
 	began    bool  // the answer has begun
@@ -75,6 +86,7 @@ func (x *exchange) serve() {
 		x.refuse(refuseNoRoute)
 		return
 	}
+	x.own = x.target.drain
 	if x.resumed == nil {
 		x.target.requests.Add(1)
 	}
@@ -168,6 +180,9 @@ func (x *exchange) obtain() (*instance, *target, error) {
 func (x *exchange) tryOne() (done bool) {
 	in := x.in
 	defer in.release()
+	x.up, x.cancel, x.peer = nil, nil, nil
+	x.flight.enter(x, &in.farewell, x.own, waiting)
+	defer x.flight.leave()
 	in.requests.Add(1)
 	if in.protocol == H2C {
 		return x.tryH2()
@@ -181,6 +196,10 @@ func (x *exchange) tryOne() (done bool) {
 		return x.notConnected(err)
 	}
 	in.accepted()
+	if why := x.flight.become(waiting, func() { x.up = c }); why != stays {
+		c.Close()
+		return x.takenBack(why)
+	}
 	return x.overConn(c)
 }
 
@@ -220,6 +239,9 @@ func (x *exchange) receive(c *upConn, sendErr error) bool {
 		if gone {
 			x.broken("client-gone")
 		}
+		if why := x.flight.why(); why != stays {
+			return x.takenBack(why)
+		}
 		return x.noHead(c, err)
 	}
 	if a.status == http.StatusSwitchingProtocols {
@@ -232,6 +254,16 @@ func (x *exchange) receive(c *upConn, sendErr error) bool {
 		return true
 	}
 	a.close = a.close || sendErr != nil
+	if why := x.beginAnswer(c, a.length >= 0 || x.r.Method == http.MethodHead); why != stays {
+		gone := !x.unwatch(c)
+		c.Close()
+		x.joinSender()
+		if gone {
+			x.broken("client-gone")
+		}
+		clear(x.w.Header())
+		return x.takenBack(why)
+	}
 	x.answer(c, &a)
 	return true
 }
@@ -299,6 +331,9 @@ func (x *exchange) noHead(c *upConn, err error) bool {
 			x.failed()
 		}
 		return false
+	case x.in.farewell.over(): // it was left alone, and its instance did not answer in time
+		x.said("refused")
+		x.refuse(refuseDrained)
 	default:
 		x.failed()
 		x.refuse(refuseReset)

@@ -70,6 +70,9 @@ func (x *exchange) tryH2() bool {
 		defer timer.Stop()
 	}
 	body := x.sentBody()
+	if why := x.flight.become(waiting, func() { x.cancel = cancel }); why != stays {
+		return x.takenBack(why)
+	}
 	res, err := x.in.h2.RoundTrip(x.h2Request(ctx, body))
 	if err != nil {
 		return x.h2Failed(err, body)
@@ -86,6 +89,10 @@ func (x *exchange) tryH2() bool {
 		if x.r.ProtoMajor == 1 {
 			delete(h, "Content-Length") // only a chunked answer has room for a trailer
 		}
+	}
+	if why := x.beginAnswer(nil, x.r.Method == http.MethodHead); why != stays {
+		clear(h)
+		return x.takenBack(why)
 	}
 	a := answer{status: res.StatusCode, hasType: h["Content-Type"] != nil}
 	x.passHead(&a)
@@ -125,17 +132,24 @@ func (x *exchange) passH2Body(res *http.Response) {
 	}
 	for {
 		n, err := res.Body.Read(buf[:])
-		if n > 0 {
-			x.compareBody(buf[:n])
-			m, werr := x.w.Write(buf[:n])
+		piece, over := x.pastSeam(buf[:n])
+		if len(piece) > 0 {
+			x.compareBody(piece)
+			m, werr := x.w.Write(piece)
 			x.out += int64(m)
 			if werr != nil {
-				x.word = "client-gone"
+				x.clientGone()
 				panic(http.ErrAbortHandler)
 			}
 			if x.out != res.ContentLength {
 				x.flush()
 			}
+		}
+		if over || err != nil && err != io.EOF && x.flight.why() != stays {
+			if x.lastWords() != errSaidGoodbye {
+				panic(http.ErrAbortHandler)
+			}
+			return
 		}
 		if err == io.EOF {
 			x.passTrailer(res.Trailer)
@@ -162,6 +176,8 @@ func (x *exchange) h2Failed(err error, body *sentBody) bool {
 		x.refuse(*failure)
 	case gone:
 		x.broken("client-gone")
+	case x.flight.why() != stays:
+		return x.takenBack(x.flight.why())
 	case errors.As(err, &nd):
 		x.failed()
 		x.in.aside(x.p.clock())

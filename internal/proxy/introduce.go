@@ -24,7 +24,7 @@ func (l *listener) introduce(c *clientConn) error {
 	err := c.readProxyHeader()
 	var bad badProxyHeader
 	if errors.As(err, &bad) {
-		l.p.stats.refused("proxy-header")
+		l.p.stats.refusals.count("proxy-header")
 		l.p.log.Debug("connection refused", "listener", l.key, "peer", c.sender.text, "error", err)
 	}
 	return err

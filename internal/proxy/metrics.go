@@ -18,7 +18,31 @@ import (
 type stats struct {
 	mu       sync.Mutex
 	services map[string]*serviceStats
-	refusals map[string]*atomic.Int64
+	refusals counts
+	goodbyes counts
+}
+
+// counts counts by a word.
+type counts struct {
+	mu sync.Mutex
+	n  map[string]int64
+}
+
+func (c *counts) count(word string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]int64{}
+	}
+	c.n[word]++
+}
+
+func (c *counts) write(m metrics, name, label string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, word := range sortedKeys(c.n) {
+		m.value(name, float64(c.n[word]), label, word)
+	}
 }
 
 type serviceStats struct {
@@ -76,18 +100,6 @@ func (s *serviceStats) release(name string) *releaseStats {
 		}
 	}
 	return v
-}
-
-func (s *stats) refused(word string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.refusals == nil {
-		s.refusals = map[string]*atomic.Int64{}
-	}
-	if s.refusals[word] == nil {
-		s.refusals[word] = new(atomic.Int64)
-	}
-	s.refusals[word].Add(1)
 }
 
 func (r *releaseStats) observe(status int, took int64) {
@@ -154,7 +166,10 @@ var labelEscape = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 func (p *proxy) writeMetrics(w io.Writer) {
 	m := metrics{w}
 	p.stats.writeRequests(m)
-	p.stats.writeRefusals(m)
+	m.head("segue_refusals_total", "counter", "Requests that the proxy itself refused.")
+	p.stats.refusals.write(m, "segue_refusals_total", "reason")
+	m.head("segue_goodbyes_total", "counter", "Exchanges that were ended because their instance or the proxy leaves.")
+	p.stats.goodbyes.write(m, "segue_goodbyes_total", "kind")
 	st := p.status()
 	m.head("segue_in_flight", "gauge", "Requests that an instance is working on.")
 	for _, s := range st.Services {
@@ -243,15 +258,6 @@ func (s *stats) each(f func(service, release string, r *releaseStats)) {
 			}
 		}
 		v.mu.Unlock()
-	}
-}
-
-func (s *stats) writeRefusals(m metrics) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m.head("segue_refusals_total", "counter", "Requests that the proxy itself refused.")
-	for _, word := range sortedKeys(s.refusals) {
-		m.value("segue_refusals_total", float64(s.refusals[word].Load()), "reason", word)
 	}
 }
 

@@ -116,7 +116,7 @@ func FuzzRoute(f *testing.F) {
 	f.Fuzz(func(t *testing.T, host, path, routeHost, routePath string) {
 		v := &vhosts{exact: map[string]*paths{}, wildcards: map[string]*paths{}}
 		want := &target{}
-		v.add(Route{routeHost, "/" + routePath}, want)
+		v.add(Route{Host: routeHost, Path: "/" + routePath}, want)
 		v.add(Route{}, &target{})
 		if v.match(host, path) == nil {
 			t.Fatal("the route for everything did not match")

@@ -31,6 +31,7 @@ var (
 	refuseNoInstance = refusal{503, "no-instance", "The service has no instance that is ready.", 1}
 	refuseReset      = refusal{502, "closed-before-answer", "The service closed the connection before it answered.", 1}
 	refuseBudget     = refusal{502, "retry-budget", "The service closed the connection before it answered, as it does too often to try again.", 1}
+	refuseDrained    = refusal{503, "drained", "Service restart: the request can be sent again.", 1}
 	refuseBroken     = refusal{502, "bad-answer", "The service's answer cannot be understood.", 0}
 	refuseTimeout    = refusal{504, "answer-timeout", "The service did not answer in time.", 0}
 )
@@ -42,7 +43,7 @@ const errorHeader = "Segue-Error"
 // gRPC status for gRPC.
 func (x *exchange) refuse(f refusal) {
 	x.word, x.status = f.word, f.status
-	x.p.stats.refused(f.word)
+	x.p.stats.refusals.count(f.word)
 	h := x.w.Header()
 	clear(h)
 	h.Set(errorHeader, f.word)

@@ -22,7 +22,8 @@ type target struct {
 	cfg       Service // with defaults filled in
 	trusted   []netip.Prefix
 	instances []*instance
-	mixed     bool // some instances speak another protocol than the service's
+	mixed     bool          // some instances speak another protocol than the service's
+	drain     time.Duration // by the route that selected it; 0 by the service
 
 	plain       bool // an event loop may serve it: nothing in cfg needs the general path
 	acceptProxy []netip.Prefix

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,8 +27,9 @@ type Options struct {
 	Log *slog.Logger
 	// Version is told back by Status.
 	Version string
-	// DrainTimeout is how long the proxy drains when it is told to quit,
-	// before it closes what is still open; 0 is 30 s.
+	// DrainTimeout is what exchanges get to end in when the proxy is told to
+	// quit, where their service does not say; 0 is 30 s. After the longest such
+	// time, what is still open is closed.
 	DrainTimeout time.Duration
 	// General keeps every connection off the fast path, for tests and
 	// measurements.
@@ -66,6 +68,9 @@ type proxy struct {
 	services  map[string]*service
 	retired   []*instance // draining, and the last few that are gone
 	listeners map[string]*listener
+	leftAt    int64 // of clock: when it was told to quit; 0 not yet
+
+	drainTimeout time.Duration // for services that do not say
 }
 
 // clock gives nanoseconds since the proxy began.
@@ -100,10 +105,7 @@ func Run(ctx context.Context, o Options) error {
 	case <-ctx.Done():
 	case <-p.quit:
 	}
-	if o.DrainTimeout == 0 {
-		o.DrainTimeout = 30 * time.Second
-	}
-	p.drain(o.DrainTimeout)
+	p.drain()
 	p.copies.close()
 	endControl()
 	close(stop)
@@ -114,7 +116,7 @@ func Run(ctx context.Context, o Options) error {
 
 func newProxy(o Options) *proxy {
 	p := &proxy{
-		log: o.Log, version: o.Version, began: time.Now(),
+		log: o.Log, version: o.Version, began: time.Now(), drainTimeout: cmp.Or(o.DrainTimeout, 30*time.Second),
 		quit: make(chan struct{}), gone: make(chan struct{}),
 		services: map[string]*service{}, listeners: map[string]*listener{},
 	}

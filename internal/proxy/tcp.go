@@ -28,6 +28,7 @@ type relay struct {
 	tried  []*instance
 	start  int64
 
+	flight   flight
 	out, rcv int64 // bytes to and from the client
 	active   atomic.Int64
 	status   int // for the metrics, as if it were HTTP
@@ -147,7 +148,7 @@ func (r *relay) refuse(err error) {
 	default:
 		r.word = refuseNoInstance.word
 	}
-	r.p.stats.refused(r.word)
+	r.p.stats.refusals.count(r.word)
 	r.c.SetLinger(0)
 }
 
@@ -159,6 +160,8 @@ func (r *relay) run() {
 		r.up.Write(r.c.early) // a failure is met again by the next write
 		r.rcv, r.c.early = int64(len(r.c.early)), nil
 	}
+	r.flight.enter(r, &r.in.farewell, r.target.drain, tunnel)
+	defer r.flight.leave()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -242,6 +245,14 @@ func (r *relay) end(word string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.grace = time.AfterFunc(tcpGrace, r.cut)
+}
+
+// canMove and askedToEnd implement guest.
+func (r *relay) canMove() bool { return false }
+
+func (r *relay) askedToEnd(kind) {
+	r.p.stats.goodbyes.count("cut")
+	time.AfterFunc(0, func() { r.end("drained") }) // which may wait for a write over TLS
 }
 
 // reset ends the connection at once, and so that both ends see it.

@@ -1,9 +1,12 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 )
 
@@ -34,15 +37,21 @@ func (x *exchange) serveUpgrade(c *upConn, a *answer) {
 	c.onBlock = nil
 	c.SetDeadline(time.Time{})
 	c.readBy = 0
-	if _, err := client.Write(append(head, c.buf[c.r:c.w]...)); err != nil {
+	first := c.buf[c.r:c.w]
+	if _, err := client.Write(append(head, first...)); err != nil {
 		return
 	}
-	if n := early.Reader.Buffered(); n > 0 {
-		b, _ := early.Reader.Peek(n)
-		if _, err := c.Write(b); err != nil {
+	ahead, _ := early.Reader.Peek(early.Reader.Buffered())
+	if len(ahead) > 0 {
+		if _, err := c.Write(ahead); err != nil {
 			return
 		}
 	}
+	if strings.EqualFold(a.upgrade, "websocket") {
+		x.serveWebSocket(client, c, first, ahead)
+		return
+	}
+	x.flight.become(tunnel, func() { x.up, x.peer = c, client })
 	x.splice(client, c.Conn)
 }
 
@@ -55,12 +64,18 @@ func (x *exchange) splice(client, instance net.Conn) {
 	}()
 	x.out += pipe(client, instance)
 	<-done
+	if x.flight.why() != stays {
+		x.word = "drained"
+		x.said("cut")
+		leaveOrderly(client)
+	}
 }
 
-// pipe copies one direction and passes its end on; a failure ends both.
+// pipe copies one direction and passes its end on; a failure ends both. That
+// the time is up is an end.
 func pipe(to, from net.Conn) int64 {
 	n, err := io.Copy(to, from)
-	if cw, ok := to.(interface{ CloseWrite() error }); ok && err == nil {
+	if cw, ok := to.(interface{ CloseWrite() error }); ok && (err == nil || errors.Is(err, os.ErrDeadlineExceeded)) {
 		cw.CloseWrite()
 		return n
 	}
