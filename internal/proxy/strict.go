@@ -357,7 +357,7 @@ func (g *gate) refuse(err error) error {
 		}
 	}
 	p := g.client.p
-	p.stats.refused(f.word)
+	p.stats.refusals.count(f.word)
 	p.log.Debug("request refused", "client", g.client.sender.text, "status", f.status, "error", err)
 	if p.logf.on.Load() {
 		e := &logEntry{client: g.client.sender.text, status: f.status, word: f.word}
