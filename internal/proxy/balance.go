@@ -34,6 +34,7 @@ type instance struct {
 	strikes   atomic.Int32 // failures in a row, for Outlier
 	outUntil  atomic.Int64 // ejected until then, of clock
 	ejections int          // the last ones; guarded by service.ejecting
+	grace     grace        // guarded by service.budget
 }
 
 // claim takes an instance for one request: it counts as in flight from here on,

@@ -6,10 +6,11 @@ import "sync"
 // without an answer, so that a fleet that is going down is not given twice its
 // load: the idea is Finagle's and Envoy's retry budget.
 //
-// A connection that could not be opened is not charged. Nothing was sent, so no
-// instance has had any work of it; and one that refuses is put aside after each
-// refusal, so that the number of tries does not grow with that of the requests.
-// To charge it would lose requests whenever an instance dies.
+// What was in flight to an instance at its first failure is not charged, once in
+// ten seconds: the death of one instance must lose nothing, however slow its
+// requests are and however few. Nor is a connection that could not be opened. Nothing was sent, so no instance has had any work of it; and one that refuses is
+// put aside after each refusal, so that the number of tries does not grow with
+// that of the requests.
 type Retry struct {
 	Budget int `json:"budget"` // repeats in percent of the service's requests of the last 10 s; 0: nothing is repeated
 	Least  int `json:"least"`  // repeats a second that are in the budget however few the requests are
@@ -44,13 +45,33 @@ func (b *budget) turnLocked(second, requests int64) {
 	}
 }
 
-// spend takes one repeat out of the budget, if there is one left.
-func (b *budget) spend(second, requests int64, r Retry) bool {
+// grace is what an instance's failures cost nothing; its budget's lock guards it.
+type grace struct {
+	until int64 // the second in which another begins
+	left  int64
+}
+
+// take takes one repeat out of the grace that began with inflight of them.
+func (g *grace) take(second, inflight int64) bool {
+	if second >= g.until {
+		g.until, g.left = second+budgetSeconds, inflight
+	}
+	g.left--
+	return g.left >= 0
+}
+
+// spend takes one repeat out of the grace of the instance that has failed, to
+// which so many requests are in flight, or out of the budget, if there is one
+// left.
+func (b *budget) spend(second, requests int64, r Retry, g *grace, inflight int64) bool {
 	if r.Budget <= 0 {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if g.take(second, inflight) {
+		return true
+	}
 	b.turnLocked(second, requests)
 	recent := requests - b.before[(b.second+1)%budgetSeconds]
 	spent := 0
@@ -75,7 +96,7 @@ func (x *exchange) spendRepeat() bool {
 		retry = *r
 	}
 	s := x.target.service
-	if s.budget.spend(second(x.p.clock()), s.requests.Load(), retry) {
+	if s.budget.spend(second(x.p.clock()), s.requests.Load(), retry, &x.in.grace, x.in.inflight.Load()) {
 		x.repeats++
 		return true
 	}

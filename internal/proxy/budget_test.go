@@ -6,7 +6,7 @@ import "testing"
 // than ten seconds ago counts no longer.
 func TestBudget(t *testing.T) {
 	spendAll := func(b *budget, second, requests int64, r Retry) (n int) {
-		for b.spend(second, requests, r) {
+		for b.spend(second, requests, r, &grace{until: 1 << 60}, 100) { // which is spent
 			n++
 		}
 		return n
@@ -34,5 +34,31 @@ func TestBudget(t *testing.T) {
 	}
 	if n := spendAll(new(budget), 5, 1000, Retry{Least: 10}); n != 0 {
 		t.Errorf("a budget of 0%% gave %d repeats", n)
+	}
+}
+
+// What was in flight at an instance's first failure is free, once in ten
+// seconds.
+func TestGrace(t *testing.T) {
+	none := Retry{Budget: 1}
+	var b budget
+	var a, other grace
+	spend := func(second int64, g *grace, inflight int64) (n int) {
+		for ; b.spend(second, 0, none, g, inflight); inflight-- { // each ends, and is in flight no longer
+			n++
+		}
+		return n
+	}
+	for _, c := range []struct {
+		second int64
+		g      *grace
+		want   int
+	}{{0, &a, 250}, {0, &a, 0}, {9, &a, 0}, {9, &other, 250}, {10, &a, 250}, {18, &other, 0}} {
+		if n := spend(c.second, c.g, 250); n != c.want {
+			t.Errorf("second %d: %d free repeats, want %d", c.second, n, c.want)
+		}
+	}
+	if spend(1000, &grace{}, 0) != 0 {
+		t.Error("nothing was in flight, and there was a repeat")
 	}
 }

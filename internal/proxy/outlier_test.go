@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func TestRetryBudget(t *testing.T) {
 		least int // repeats at the least and most, of 300 requests that all fail
 		most  int
 	}{
-		"default": {nil, 100, 160},
+		"default": {nil, 100, 170},
 		"none":    {&proxy.Retry{}, 0, 0},
 		"all":     {&proxy.Retry{Budget: 100, Least: 10}, 300, 300},
 	} {
@@ -139,4 +140,44 @@ func TestOutlierBounds(t *testing.T) {
 			want(t, "ejected", n, c.ejected)
 		})
 	}
+}
+
+// All that is in flight to an instance that dies is repeated, though the budget
+// alone would not allow a single one.
+func TestDeathIsWithinTheBudget(t *testing.T) {
+	const clients = 200
+	proceed := make(chan struct{})
+	slow := backend(t, "slow", func(w http.ResponseWriter, r *http.Request) { <-proceed; io.WriteString(w, "ok") })
+	var conns sync.Map
+	var arrived atomic.Int32
+	dying := raw(t, "dying", func(n int, c net.Conn, r *bufio.Reader) {
+		for readHead(r) != "" {
+			conns.Store(c, true)
+			arrived.Add(1)
+		}
+	})
+	p := start(t, proxy.Service{Retry: &proxy.Retry{Budget: 1}, Instances: []proxy.Instance{slow, dying}})
+	var group sync.WaitGroup
+	for range clients {
+		group.Go(func() {
+			res, err := fresh().Get(p.url("/"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			want(t, "answered", res.Status+read(t, res), "200 OKok")
+		})
+	}
+	eventually(t, "all in flight", func() bool {
+		n := p.instance("dying").InFlight
+		return p.instance("slow").InFlight+n == clients && int(arrived.Load()) == n
+	})
+	conns.Range(func(c, _ any) bool {
+		c.(*net.TCPConn).SetLinger(0)
+		c.(*net.TCPConn).Close()
+		return true
+	})
+	p.route(slow)
+	close(proceed)
+	group.Wait()
 }
