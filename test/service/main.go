@@ -106,7 +106,11 @@ func serve(ctx context.Context, boot time.Time) {
 		time.Sleep(duration("WORK"))
 		_, _ = w.Write(body) // a client that has gone needs nothing
 	})
-	server := &http.Server{Handler: goodbye(ctx, mux)}
+	var handler http.Handler = mux
+	if os.Getenv("SAW") != "" {
+		handler = http.HandlerFunc(saw)
+	}
+	server := &http.Server{Handler: goodbye(ctx, handler)}
 	if os.Getenv("H2C") != "" { // and nothing else
 		server.Protocols = new(http.Protocols)
 		server.Protocols.SetUnencryptedHTTP2(true)
@@ -183,6 +187,16 @@ func say(what string) {
 	if _, err := conn.Write([]byte(what)); err != nil {
 		log.Print(err)
 	}
+}
+
+// saw tells of a request that has arrived whole.
+func saw(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		return
+	}
+	fmt.Println("SAW", r.Method, r.RequestURI, n)
+	fmt.Fprintln(w, "ok")
 }
 
 // work appends a line to the file RECORD when it begins and when it ends, so
