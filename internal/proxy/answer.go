@@ -64,7 +64,7 @@ func (x *exchange) signRelease(h http.Header) {
 }
 
 // sayGoodbye asks the client to leave after this answer when the proxy is
-// being replaced (RFC 9112 §9.6); in HTTP/2 net/http turns it into a GOAWAY.
+// being replaced (RFC 9112 §9.6). It is nothing to HTTP/2, where GOAWAY says it.
 func (x *exchange) sayGoodbye(h http.Header) {
 	if x.p.leaving.Load() {
 		h["Connection"] = []string{"close"}

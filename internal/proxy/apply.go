@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 )
 
 // apply replaces the table. Everything that can fail is done before anything is
@@ -85,7 +84,7 @@ func (p *proxy) target(t *table, s Service, old *table) *target {
 func (t *table) listen(key string, tg *target) {
 	v := t.listeners[key]
 	if v == nil {
-		v = &vhosts{exact: map[string]*paths{}, wildcards: map[string]*paths{}, limits: limits{header: -1, idle: -1, body: -1}}
+		v = &vhosts{exact: map[string]*paths{}, wildcards: map[string]*paths{}, limits: limits{header: -1, idle: -1, body: -1, head: -1}}
 		t.listeners[key] = v
 	}
 	for _, r := range tg.cfg.Routes {
@@ -103,6 +102,7 @@ func (t *table) listen(key string, tg *target) {
 	longest(&v.limits.header, tg.cfg.HeaderTimeout)
 	longest(&v.limits.idle, tg.cfg.IdleTimeout)
 	longest(&v.limits.body, tg.cfg.BodyTimeout)
+	longest(&v.limits.head, tg.cfg.MaxHeader)
 }
 
 // by gives the target as a route with a drain time of its own selects it.
@@ -217,7 +217,7 @@ func (in *instance) isGone() bool {
 }
 
 // longest keeps the longer of two bounds in v; 0 is none at all, -1 not yet set.
-func longest(v *time.Duration, d time.Duration) {
+func longest[T ~int64](v *T, d T) {
 	if *v < 0 || d == 0 || *v != 0 && d > *v {
 		*v = d
 	}

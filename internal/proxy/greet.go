@@ -94,35 +94,37 @@ func (l *listener) greet(c *clientConn) {
 		}
 	}
 	conn, h2, err := l.meet(c)
-	if err == nil && (!h2 || l.p.serveH2 == nil) {
-		l.hand(conn, h2)
+	if err == nil && !h2 {
+		l.hand(conn)
 	}
+	f := l.current()
 	l.greetings.Done()
 	switch {
 	case err != nil:
 		c.Close()
-	case h2 && l.p.serveH2 != nil:
-		l.p.serveH2(conn)
+	case h2:
+		f.h2.Serve(conn)
 	}
 }
 
-// hand gives a connection to the net/http side, which serves it from here on.
-func (l *listener) hand(c net.Conn, h2 bool) {
+func (l *listener) current() *front {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !h2 {
-		c = newGate(c, l.front.limits)
-	}
-	l.front.conns <- c
+	return l.front
+}
+
+// hand gives a connection to the net/http side, which serves it from here on.
+func (l *listener) hand(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.front.conns <- newGate(c, l.front.limits)
 }
 
 // meet does the TLS handshake, or looks at the first bytes of a plaintext
 // connection; the listener's bound for headers is the bound of both. h2 tells
 // that HTTP/2 follows.
 func (l *listener) meet(c *clientConn) (conn net.Conn, h2 bool, err error) {
-	l.mu.Lock()
-	bound := l.front.limits.header
-	l.mu.Unlock()
+	bound := l.current().limits.header
 	if c.tls {
 		return l.handshake(c, bound)
 	}

@@ -21,6 +21,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"github.com/seguehq/segue/internal/proxy"
 )
 
@@ -261,5 +264,83 @@ func TestH2IntoH1(t *testing.T) {
 	}
 	if v := got.Load(); v != nil {
 		t.Errorf("the instance saw %v", v)
+	}
+}
+
+// A proxy that leaves says so to HTTP/2 clients in two steps (RFC 9113 §6.8):
+// what they send before they have heard of it is answered.
+func TestH2Goodbye(t *testing.T) {
+	release := make(chan struct{})
+	in := backend(t, "a", func(w http.ResponseWriter, r *http.Request) { <-release; io.WriteString(w, "whole") })
+	p := start(t, proxy.Service{Instances: []proxy.Instance{in}})
+	nc := dial(t, p.addr)
+	io.WriteString(nc, http2.ClientPreface)
+	fr := http2.NewFramer(nc, nc)
+	fr.WriteSettings()
+	fr.WriteHeaders(h2Get(1))
+	eventually(t, "one in flight", func() bool { return p.status().Services[0].Instances[0].InFlight == 1 })
+	p.stop()
+	var last []uint32
+	whole := 0
+	for {
+		f, err := fr.ReadFrame()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.PingFrame:
+			fr.WriteHeaders(h2Get(3)) // was under way
+			fr.WritePing(true, f.Data)
+		case *http2.GoAwayFrame:
+			if last = append(last, f.LastStreamID); len(last) == 2 {
+				close(release)
+			}
+		case *http2.DataFrame:
+			if string(f.Data()) == "whole" && f.StreamEnded() {
+				whole++
+			}
+		}
+	}
+	want(t, "last streams", last, []uint32{1<<31 - 1, 3})
+	want(t, "answers", whole, 2)
+}
+
+func h2Get(id uint32) http2.HeadersFrameParam {
+	var b bytes.Buffer
+	enc := hpack.NewEncoder(&b)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "shop.example"}, {":path", "/"}} {
+		enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	return http2.HeadersFrameParam{StreamID: id, BlockFragment: b.Bytes(), EndStream: true, EndHeaders: true}
+}
+
+// A header that is too large is refused in the proxy's own words.
+func TestH2HeaderTooLarge(t *testing.T) {
+	p := start(t, proxy.Service{MaxHeader: 4 << 10, Instances: []proxy.Instance{backend(t, "a", func(w http.ResponseWriter, r *http.Request) {})}})
+	res, _ := send(t, h2Only(t), "GET", p.url("/"), "", http.Header{"X-Long": {strings.Repeat("x", 5<<10)}})
+	want(t, "status", res.StatusCode, 431)
+	want(t, "word", res.Header.Get("Segue-Error"), "header-too-large")
+}
+
+// The instance says whether it wants the body, over HTTP/2 as over HTTP/1.1.
+func TestH2Expect(t *testing.T) {
+	in := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		want(t, "expect", r.Header.Get("Expect"), "100-continue")
+		if r.URL.Path == "/no" {
+			w.WriteHeader(417)
+			return
+		}
+		io.Copy(w, r.Body)
+	})
+	p := start(t, proxy.Service{Instances: []proxy.Instance{in}})
+	c := h2Only(t)
+	c.Transport.(*http.Transport).ExpectContinueTimeout = 10 * time.Second
+	for path, status := range map[string]int{"/": 200, "/no": 417} {
+		res, body := send(t, c, "POST", p.url(path), "hello", http.Header{"Expect": {"100-continue"}})
+		want(t, path, res.StatusCode, status)
+		want(t, path, body, map[int]string{200: "hello"}[status])
 	}
 }

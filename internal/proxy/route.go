@@ -57,6 +57,7 @@ type vhosts struct {
 type limits struct {
 	header, idle time.Duration
 	body         time.Duration // a client that does not take an answer
+	head         int64         // bytes of a request's header
 }
 
 // paths maps a prefix, without its last slash, to a target. A lookup costs one

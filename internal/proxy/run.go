@@ -59,11 +59,6 @@ type proxy struct {
 	loopTasks sync.WaitGroup
 	general   atomic.Int64 // requests on the general path
 
-	// serveH2 serves a client's connection that speaks HTTP/2, a *tls.Conn or a
-	// *clientConn (see clientOf), until it has ended; it closes it. nil leaves
-	// HTTP/2 to net/http.
-	serveH2 func(net.Conn)
-
 	mu        sync.Mutex // guards what follows, and orders Applies
 	services  map[string]*service
 	retired   []*instance // draining, and the last few that are gone
@@ -225,12 +220,7 @@ func (p *proxy) accept(l *listener, v *vhosts) {
 func (f *front) retire() {
 	close(f.conns)
 	<-f.ended
-	f.sayGoodbye()
-}
-
-// sayGoodbye asks the HTTP/2 connections to leave.
-func (f *front) sayGoodbye() {
-	f.h2.Shutdown(context.Background()) // returns at once: it tracks no connection
+	f.h2.Goodbye(0)
 }
 
 func (p *proxy) removeListeners(keys []string) error {
@@ -266,7 +256,7 @@ func (l *listener) close() {
 	if !l.looped {
 		<-l.ended
 	}
-	f.sayGoodbye()
+	f.h2.Goodbye(0)
 	l.p.tasks.Go(func() { // a greeting takes as long as the client likes, within its bound
 		l.greetings.Wait()
 		f.retire()

@@ -114,7 +114,7 @@ func (s *bodySender) startAnswerTimeout(c *upConn, d time.Duration) {
 }
 
 // continueSender passes on the instance's 100 Continue: reading the body makes
-// net/http send one to the client.
+// the server send one to the client.
 func (x *exchange) continueSender() {
 	if s := x.sender; s != nil {
 		select {

@@ -6,55 +6,81 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"time"
+
+	"github.com/seguehq/segue/internal/proxy/h2"
 )
 
-// front is the net/http side of a listener. Its bounds cannot change, so a
-// table with other ones brings a new front for new connections.
-//
-// Connections that turn out to speak HTTP/2 are served by a server of their
-// own, because http.Server.Shutdown is the only way to have a GOAWAY sent on idle
-// HTTP/2 connections, and would close the idle HTTP/1.1 ones.
+// front is the servers of a listener: net/http's for HTTP/1.1, our own for
+// HTTP/2. Their bounds cannot change, so a table with other ones brings a new
+// front for new connections.
 type front struct {
 	limits limits
-	h1, h2 *http.Server
-	conns  chan net.Conn
+	h1     *http.Server
+	h2     *h2.Server
+	conns  chan net.Conn // that speak HTTP/1.1
 	ended  chan struct{}
 }
 
 type connKey struct{}
 
 func (p *proxy) newFront(l limits) *front {
-	f := &front{limits: l, conns: make(chan net.Conn), ended: make(chan struct{})}
-	f.h1, f.h2 = p.newServer(l), p.newServer(l)
-	f.h2.Serve(endedListener{}) // returns at once; sets up HTTP/2
-	f.h1.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
-	for proto, serve := range f.h2.TLSNextProto {
-		f.h1.TLSNextProto[proto] = func(_ *http.Server, c *tls.Conn, h http.Handler) { serve(f.h2, c, h) }
-	}
-	return f
+	return &front{limits: l, h1: p.newH1(l), h2: p.newH2(l), conns: make(chan net.Conn), ended: make(chan struct{})}
 }
 
-func (p *proxy) newServer(l limits) *http.Server {
+func (p *proxy) newH1(l limits) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:           p,
 		Protocols:         protocols,
 		ReadHeaderTimeout: l.header,
 		IdleTimeout:       l.idle,
 		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		ConnContext:       func(_ context.Context, c net.Conn) context.Context { return connContext(c) },
 		ConnState: func(c net.Conn, s http.ConnState) {
 			if g, ok := c.(*gate); ok {
 				g.turn(s)
 			}
 		},
-		ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			return context.WithValue(ctx, connKey{}, clientOf(c))
-		},
 	}
+}
+
+func (p *proxy) newH2(l limits) *h2.Server {
+	return h2.New(h2.Config{
+		Handler:       p,
+		Context:       connContext,
+		HeaderTimeout: orNone(l.header),
+		IdleTimeout:   orNone(l.idle),
+		WriteTimeout:  orNone(l.body),
+		MaxHeader:     l.headerList(),
+		Log:           p.log,
+	})
+}
+
+// connContext is where a request finds its client's connection.
+func connContext(c net.Conn) context.Context {
+	return context.WithValue(context.Background(), connKey{}, clientOf(c))
+}
+
+// orNone says none as package h2 does.
+func orNone(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// headerList is the most that HTTP/2 takes of a header: twice what a service
+// does, since it counts 32 bytes more for each field (RFC 9113 §6.5.2), and the
+// service's own bound gives the better answer.
+func (l limits) headerList() int {
+	if l.head == 0 {
+		return maxHeaderBytes
+	}
+	return int(min(2*l.head, maxHeaderBytes))
 }
 
 func (f *front) serve() {
@@ -73,9 +99,3 @@ func (f *front) Accept() (net.Conn, error) {
 
 func (f *front) Close() error   { return nil }
 func (f *front) Addr() net.Addr { return &net.TCPAddr{} }
-
-type endedListener struct{}
-
-func (endedListener) Accept() (net.Conn, error) { return nil, net.ErrClosed }
-func (endedListener) Close() error              { return nil }
-func (endedListener) Addr() net.Addr            { return &net.TCPAddr{} }
