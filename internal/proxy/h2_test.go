@@ -292,8 +292,8 @@ func TestH2Goodbye(t *testing.T) {
 		}
 		switch f := f.(type) {
 		case *http2.PingFrame:
-			fr.WriteHeaders(h2Get(3)) // was under way
 			fr.WritePing(true, f.Data)
+			fr.WriteHeaders(h2Get(3)) // was under way
 		case *http2.GoAwayFrame:
 			if last = append(last, f.LastStreamID); len(last) == 2 {
 				close(release)

@@ -122,7 +122,7 @@ func (c *conn) greet() {
 		return appendWindow(b, 0, connWindow-defaultWindow)
 	})
 	if c.parting {
-		c.sayGoodbye(c.grace)
+		c.goodbyeSoon()
 	}
 	c.kick()
 }

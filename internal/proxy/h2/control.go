@@ -85,7 +85,7 @@ func (c *conn) takePing(f frame, p []byte) error {
 	}
 	if f.has(flagAck) {
 		if string(p) == farewellPing {
-			c.lastCall()
+			c.heard()
 		}
 		return nil
 	}

@@ -7,7 +7,9 @@ import (
 
 const (
 	// farewellPing goes behind the first GOAWAY: when it comes back, the
-	// client has seen that, and opens no stream any more.
+	// client has seen that. It may still be about to send a request that it
+	// had begun before (Go's client numbers a stream before it writes it, and
+	// answers a PING in between), so another while passes before step two.
 	farewellPing = "segue:by"
 	// linger is how long a client may go on sending when it has got all: a
 	// connection that is closed with bytes unread is reset, and the reset may
@@ -23,22 +25,41 @@ func (c *conn) goodbye(grace time.Duration) {
 	c.kick()
 }
 
+// goodbyeSoon is for a client that has only just come, surely with a request: it
+// is told when that has been taken, or has not come for a while. (Go's client
+// may close the request's body when the connection is taken from under it, and
+// then cannot send it elsewhere.) c.mu is held.
+func (c *conn) goodbyeSoon() {
+	grace := c.grace
+	c.farewell = time.AfterFunc(grace, func() { c.goodbye(grace) })
+}
+
 // sayGoodbye is step one (RFC 9113 §6.8): leave, and whatever you have sent by
 // now will be answered. c.mu is held.
 func (c *conn) sayGoodbye(grace time.Duration) {
 	if c.step != 0 || c.err != nil || c.final {
 		return
 	}
-	c.step = 1
+	c.step, c.grace = 1, grace
+	if c.farewell != nil {
+		c.farewell.Stop()
+	}
 	c.appendOut(func(b []byte) []byte {
 		b = appendGoAway(b, maxStreamID, codeNo)
 		return appendPing(b, 0, []byte(farewellPing))
 	})
-	c.farewell = time.AfterFunc(grace, func() {
+	c.farewell = time.AfterFunc(2*grace, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.lastCall()
 	})
+}
+
+// heard is the answer to farewellPing; c.mu is held.
+func (c *conn) heard() {
+	if c.step == 1 && c.err == nil {
+		c.farewell.Reset(c.grace)
+	}
 }
 
 // lastCall is step two: what was taken until now is finished, and nothing more

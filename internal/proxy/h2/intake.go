@@ -111,6 +111,9 @@ func (c *conn) takeRequest(id uint32, fields []hpack.HeaderField) error {
 	c.active++
 	c.idleSince = 0
 	c.idleFrames.earn(noisePerStream)
+	if c.parting {
+		c.sayGoodbye(c.grace)
+	}
 	c.mu.Unlock()
 	c.srv.workers.do(s)
 	return nil

@@ -46,6 +46,7 @@ func TestRequestAsSent(t *testing.T) {
 		t.Error("Content-Length was declared as a trailer")
 	}
 	want(t, "status", c.status(1), "200")
+	receive(t, r.Context().Done(), "end of the context")
 	want(t, "ended", r.Context().Err(), context.Canceled)
 }
 

@@ -126,9 +126,9 @@ func (s *Server) remove(c *conn) {
 
 // Goodbye asks the client of every connection to leave, also of those that are
 // served from now on. Each is told first that the server is leaving, with
-// every stream id still valid and a PING behind; when that is answered, or
-// after grace (0 is a second), which stream was the last that was taken
-// (RFC 9113 §6.8). Those streams are finished, and then the connection is
+// every stream id still valid and a PING behind; then, grace (0 is a second)
+// after that is answered, or twice that after it was sent, which stream was the
+// last that was taken (RFC 9113 §6.8). Those streams are finished, and then the connection is
 // closed. Goodbye does not wait for that: Serve does.
 func (s *Server) Goodbye(grace time.Duration) {
 	s.mu.Lock()
