@@ -70,15 +70,8 @@ func (a *Agent) Pause(ctx context.Context, q control.PauseRequest) (control.Paus
 	if err != nil {
 		return control.Paused{}, err
 	}
-	switch spec, _ := s.routing(); {
-	case spec == nil:
-		return control.Paused{}, control.Errorf(control.CodeInvalid, "%s takes no requests (it is a worker, or down), so there is nothing to pause", s.name)
-	case spec.Via == deploy.ViaSocket:
-		return control.Paused{}, control.Errorf(control.CodeInvalid, "%s accepts its connections by itself (via: socket), so nobody can park its requests", s.name)
-	case q.For <= 0 || q.For > longestPause:
-		return control.Paused{}, control.Errorf(control.CodeInvalid, "a pause of %s cannot be; it lasts up to %s", q.For, longestPause)
-	case q.Max < 0:
-		return control.Paused{}, control.Errorf(control.CodeInvalid, "%d requests cannot be parked; 0 is as many as proxy.hold.max says", q.Max)
+	if err := s.mayPause(q); err != nil {
+		return control.Paused{}, err
 	}
 	now := time.Now()
 	p := control.Pause{Began: now, Until: now.Add(q.For), Max: q.Max, Who: q.Who, Why: q.Why}
@@ -98,6 +91,21 @@ func (a *Agent) Pause(ctx context.Context, q control.PauseRequest) (control.Paus
 	}
 	left, err := s.stillness(ctx, p.Until, q.Wait)
 	return control.Paused{Pause: p, InFlight: left}, err
+}
+
+func (s *service) mayPause(q control.PauseRequest) error {
+	spec, _ := s.routing()
+	switch {
+	case spec == nil:
+		return control.Errorf(control.CodeInvalid, "%s takes no requests (it is a worker, or down), so there is nothing to pause", s.name)
+	case spec.Inherits():
+		return control.Errorf(control.CodeInvalid, "%s accepts its connections by itself (via: socket), so nobody can park its requests", s.name)
+	case q.For <= 0 || q.For > longestPause:
+		return control.Errorf(control.CodeInvalid, "a pause of %s cannot be; it lasts up to %s", q.For, longestPause)
+	case q.Max < 0:
+		return control.Errorf(control.CodeInvalid, "%d requests cannot be parked; 0 is as many as proxy.hold.max says", q.Max)
+	}
+	return nil
 }
 
 // Resume implements control.Agent.
@@ -138,7 +146,11 @@ func (s *service) endPause(ctx context.Context, p control.Pause, as deploy.Phase
 	if now == nil || !now.Until.Equal(p.Until) {
 		return nil
 	}
-	if err := s.keepPause(pause{Pause: p, Ended: time.Now(), As: as}); err != nil {
+	ended := time.Now()
+	if as == deploy.RanOut {
+		ended = p.Until // which may be some time ago, for an agent that has just come
+	}
+	if err := s.keepPause(pause{Pause: p, Ended: ended, As: as}); err != nil {
 		return err
 	}
 	s.log.Info("pause is over", "as", as)
