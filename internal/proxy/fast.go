@@ -169,8 +169,13 @@ func (p *proxy) askLoops(f func(*loop)) {
 	done.Wait()
 }
 
-// yieldAfter is how long a loop goes on before it lets other goroutines run.
-const yieldAfter = int64(500 * time.Microsecond)
+// yieldAfter is how long a loop goes on before it lets other goroutines run that
+// can. Go's scheduler looks for those that wait for the network only when nobody
+// else wants to run, so after asideAfter the loop waits as one of them.
+const (
+	yieldAfter = int64(500 * time.Microsecond)
+	asideAfter = int64(2 * time.Millisecond)
+)
 
 func (l *loop) run() {
 	raw, err := l.parked.SyscallConn()
@@ -178,10 +183,16 @@ func (l *loop) run() {
 		panic(err) // the file is open, and ours
 	}
 	yielded := l.tick()
+	rested := yielded
 	for !l.stop {
-		n, rested := l.wait(raw)
-		if rested {
+		n, overdue := 0, l.now-rested > asideAfter
+		if !overdue {
+			n = pollWait(l.epoll, l.events[:])
+		}
+		if overdue || n == 0 && len(l.again) == 0 {
+			n = l.rest(raw, overdue)
 			yielded = l.tick()
+			rested = yielded
 		}
 		for i := range l.events[:n] {
 			ev := &l.events[i]
@@ -204,20 +215,23 @@ func (l *loop) run() {
 	closeFD(l.bell)
 }
 
-// wait gives the number of events. A loop that has nothing to do waits as a
-// goroutine in Go's own poller, which watches the epoll instance, and so costs
-// no thread.
-func (l *loop) wait(raw syscall.RawConn) (n int, rested bool) {
-	n = pollWait(l.epoll, l.events[:])
-	if n > 0 || len(l.again) > 0 {
-		return n, false
+// rest waits for events, of which it gives the number, as a goroutine in Go's own
+// poller, which watches the epoll instance: a loop that has nothing to do costs
+// no thread. One that is busy and only makes room rings its own bell.
+func (l *loop) rest(raw syscall.RawConn, busy bool) (n int) {
+	if !busy {
+		l.setTimer()
 	}
-	l.setTimer()
 	raw.Read(func(uintptr) bool {
+		if busy {
+			busy = false
+			l.ring()
+			return false
+		}
 		n = pollWait(l.epoll, l.events[:])
 		return n > 0
 	})
-	return n, true
+	return n
 }
 
 // goOn reads on where others were let in between.
