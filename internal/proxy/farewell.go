@@ -24,11 +24,12 @@ const (
 	stream               // an answer made of events, lines or messages: ends behind one of them
 	socket               // a WebSocket: ends with a Close frame
 	tunnel               // another upgrade: can only be cut
+	relayed              // a connection that is not HTTP: both ends are told FIN
 )
 
 // spread tells whether the clients of such exchanges come back at once, so that
 // they must not all be sent away in the same moment.
-func (k kind) spread() bool { return k == stream || k == socket }
+func (k kind) spread() bool { return k == stream || k == socket || k == relayed }
 
 // farewell is the exchanges that an instance is at work on, and the time at
 // which they are to end. Each is asked once, and ends in its own words.

@@ -32,10 +32,12 @@ type relay struct {
 	out, rcv int64 // bytes to and from the client
 	active   atomic.Int64
 	status   int // for the metrics, as if it were HTTP
+	broken   atomic.Bool
 
 	mu    sync.Mutex
 	word  string // why it did not end by itself
 	grace *time.Timer
+	over  bool // both directions have ended
 }
 
 // duplex is a connection whose two directions end one by one.
@@ -160,7 +162,7 @@ func (r *relay) run() {
 		r.up.Write(r.c.early) // a failure is met again by the next write
 		r.rcv, r.c.early = int64(len(r.c.early)), nil
 	}
-	r.flight.enter(r, &r.in.farewell, r.target.drain, tunnel)
+	r.flight.enter(r, &r.in.farewell, r.target.drain, relayed)
 	defer r.flight.leave()
 	done := make(chan struct{})
 	go func() {
@@ -169,8 +171,12 @@ func (r *relay) run() {
 	}()
 	r.out = r.pass(r.client, r.up)
 	<-done
+	if r.broken.Load() {
+		r.status = 499
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.over = true
 	if r.grace != nil {
 		r.grace.Stop()
 	}
@@ -226,51 +232,62 @@ const (
 // be reset if its bytes were left unread. Else the receiver has to learn that
 // this is no orderly end.
 func (r *relay) failed(to, from duplex) {
-	if isReset(from) || !isReset(to) {
-		r.reset("reset")
-		return
+	if !r.isEnding() {
+		if isReset(from) || !isReset(to) {
+			r.reset("reset")
+			return
+		}
+		from.SetReadDeadline(time.Now().Add(tcpLinger))
 	}
-	from.SetReadDeadline(time.Now().Add(tcpLinger))
 	io.Copy(io.Discard, from) // until it ends, or for a moment
 }
 
 // end ends the connection: in order, and if that is not done in a moment, by a
-// reset.
+// reset. It may wait for a write over TLS, until then.
 func (r *relay) end(word string) {
 	if !r.ending(word) {
 		return
 	}
+	r.mu.Lock()
+	if !r.over {
+		r.grace = time.AfterFunc(tcpGrace, r.cut)
+	}
+	r.mu.Unlock()
 	r.client.CloseWrite()
 	r.up.CloseWrite()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.grace = time.AfterFunc(tcpGrace, r.cut)
 }
 
 // canMove and askedToEnd implement guest.
 func (r *relay) canMove() bool { return false }
 
 func (r *relay) askedToEnd(kind) {
-	r.p.stats.goodbyes.count("cut")
-	time.AfterFunc(0, func() { r.end("drained") }) // which may wait for a write over TLS
+	r.p.stats.goodbyes.count("fin")
+	r.p.tasks.Go(func() { r.end("drained") })
 }
 
 // reset ends the connection at once, and so that both ends see it.
 func (r *relay) reset(word string) {
-	r.ending(word)
+	if r.ending(word) {
+		r.broken.Store(true)
+	}
 	r.cut()
 }
 
-// ending notes why the connection ends; false means that it does already.
+// ending notes why the connection ends; false means that it does already, or has.
 func (r *relay) ending(word string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.word != "" {
+	if r.word != "" || r.over {
 		return false
 	}
 	r.word = word
-	r.status = 499
 	return true
+}
+
+func (r *relay) isEnding() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.word != ""
 }
 
 func (r *relay) cut() {

@@ -206,6 +206,66 @@ func TestTCPDrain(t *testing.T) {
 	want(t, "requests", p.status().Services[0].Requests, 2)
 }
 
+// When its time is up a connection is ended in order, at both ends, busy or
+// silent, in the clear or over TLS; and by force where an end does not end.
+func TestTCPGoodbye(t *testing.T) {
+	dir := t.TempDir()
+	cert, key2 := writeCert(t, dir, "db.example")
+	secure := func(s *proxy.Service) { s.CertFile, s.KeyFile = cert, key2 }
+	heard := make(chan error, 10)
+	talker := func(_ int, c net.Conn, r *bufio.Reader) {
+		for {
+			if _, err := io.WriteString(c, strings.Repeat("bla ", 1000)); err != nil {
+				break
+			}
+		}
+		_, err := io.Copy(io.Discard, r)
+		heard <- err
+	}
+	silent := func(_ int, c net.Conn, r *bufio.Reader) {
+		_, err := io.Copy(io.Discard, r)
+		heard <- err
+	}
+	for name, c := range map[string]struct {
+		instance func(int, net.Conn, *bufio.Reader)
+		change   func(*proxy.Service)
+		stubborn bool
+	}{
+		"silent":           {silent, nil, false},
+		"silent over TLS":  {silent, secure, false},
+		"busy":             {talker, nil, false},
+		"busy over TLS":    {talker, secure, false},
+		"client goes on":   {silent, nil, true},
+		"one does not end": {func(int, net.Conn, *bufio.Reader) { <-t.Context().Done() }, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := overTCP(t, c.change, raw(t, "a", c.instance))
+			conn := dial(t, p.addr)
+			if c.change != nil {
+				conn = tls.Client(conn, &tls.Config{ServerName: "db.example", RootCAs: pool(t, cert)})
+			}
+			io.WriteString(conn, "hello")
+			eventually(t, "it is connected", func() bool { return p.status().Services[0].Instances[0].InFlight == 1 })
+			ended := make(chan error, 1)
+			go func() {
+				_, err := io.Copy(io.Discard, conn)
+				ended <- err
+				if !c.stubborn {
+					conn.Close()
+				}
+			}()
+			p.route()
+			if err := p.client.Drain(t.Context(), "a", 100*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+			want(t, "the client hears the end", <-ended, nil)
+			n, err := p.client.WaitIdle(t.Context(), "a")
+			want(t, "in flight", n, 0)
+			want(t, "error", err, nil)
+		})
+	}
+}
+
 // Only a connection on which nothing moves in either direction is idle.
 func TestTCPIdle(t *testing.T) {
 	const idle = 200 * time.Millisecond

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/seguehq/segue/test/harness"
 )
@@ -171,4 +173,59 @@ proxy: { protocol: tcp }
 		}
 		return more, func() { close(stop); wg.Wait(); t.Logf("%d times 1,000 commands", runs.Load()) }
 	})
+}
+
+// TestTCPDeadline: a connection that outlasts its time is ended in order, not
+// by a reset, and not sooner.
+func TestTCPDeadline(t *testing.T) {
+	const timeout = 1500 * time.Millisecond
+	deploy := tcp(fmt.Sprintf("drain: { timeout: %s }", timeout))
+	for _, r := range replacements(deploy)[:2] {
+		t.Run(r.name, func(t *testing.T) {
+			w := harness.New(t)
+			deploy(w, 1)
+			w.Agent()
+			w.Must(0, "deploy")
+			c, err := net.Dial("tcp", address(w))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			in := bufio.NewReader(c)
+			say := func(word string) error {
+				if _, err := io.WriteString(c, word+"\n"); err != nil {
+					return err
+				}
+				line, err := in.ReadString('\n')
+				if err == nil && !strings.HasSuffix(line, ": "+word+"\n") {
+					err = fmt.Errorf("%s was answered %q", word, line)
+				}
+				return err
+			}
+			if _, err := io.WriteString(c, "echo\n"); err != nil {
+				t.Fatal(err)
+			}
+			if err := say("one"); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			replaced := make(chan struct{})
+			go func() {
+				defer close(replaced)
+				r.do(w, 1)
+			}()
+			defer func() { <-replaced }()
+			for time.Since(began) < timeout/2 {
+				if err := say("two"); err != nil {
+					t.Fatalf("after %s: %v", time.Since(began), err)
+				}
+			}
+			if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+				t.Errorf("want the connection's end, got %v", err)
+			}
+			if took := time.Since(began); took < timeout {
+				t.Errorf("it ended after %s", took)
+			}
+		})
+	}
 }
