@@ -64,9 +64,10 @@ func (x *exchange) signRelease(h http.Header) {
 }
 
 // sayGoodbye asks the client to leave after this answer when the proxy is
-// being replaced (RFC 9112 §9.6). It is nothing to HTTP/2, where GOAWAY says it.
+// being replaced (RFC 9112 §9.6), unless its next request is here already. It
+// is nothing to HTTP/2, where GOAWAY says it.
 func (x *exchange) sayGoodbye(h http.Header) {
-	if x.p.leaving.Load() {
+	if g := x.conn.gate.Load(); x.p.leaving.Load() && (g == nil || !g.sentMore()) {
 		h["Connection"] = []string{"close"}
 	}
 }

@@ -23,7 +23,7 @@ func (t *trip) head() {
 	u.r += end
 	u.state, u.pass = answering, u.r
 	t.began, t.status = true, r.Status
-	t.last = t.last || l.p.leaving.Load()
+	t.last = t.last || l.p.leaving.Load() && !t.c.sentMore()
 	t.closing, t.maxIdle = r.Close, keepAliveOf(t.target, r)
 	switch {
 	case r.Bodiless(view(t.method) == "HEAD"):

@@ -271,6 +271,17 @@ func (c *client) left() {
 	c.trip.lose("client-gone")
 }
 
+// sentMore tells whether a byte of another request has arrived behind the one
+// that is under way. A goodbye is not said then: the client would have to send
+// that one again, on another connection, and may have no safe way to.
+func (c *client) sentMore() bool {
+	if c.w > c.r+c.trip.end {
+		return true
+	}
+	some, _ := unread(c.fd)
+	return some
+}
+
 // next goes on behind a request that was answered.
 func (c *client) next() {
 	c.served, c.state, c.since, c.scanned = true, inHead, c.loop.now, 0

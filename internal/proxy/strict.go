@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seguehq/segue/internal/proxy/wire"
@@ -38,6 +39,8 @@ type gate struct {
 	timed   bool // the head has its deadline
 	served  bool // there was a request
 	fd      int  // to be given to a loop by Close; -1 none
+
+	ahead atomic.Bool // bytes of a next request were read
 
 	mu       sync.Mutex
 	wanted   bool      // net/http waits for a request
@@ -89,6 +92,12 @@ func (g *gate) is() (wanted, open bool) {
 // away: it gets one, unjudged. What stands before the next head in its buffer is
 // then that byte and no more.
 func (g *gate) Read(p []byte) (int, error) {
+	n, err := g.read(p)
+	g.ahead.Store(g.at == atHead && g.w > g.start)
+	return n, err
+}
+
+func (g *gate) read(p []byte) (int, error) {
 	for {
 		if g.r < g.pass {
 			n := copy(p, g.buf[g.r:g.pass])

@@ -3,8 +3,6 @@ package proxy
 import (
 	"errors"
 	"math/rand/v2"
-	"net"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -106,17 +104,26 @@ func (g *gate) wasKicked() (kicked, silent bool) {
 	return true, g.wanted && g.buf == nil && g.client.isSilent()
 }
 
+// sentMore tells whether a byte of another request has arrived behind the one
+// that is being answered.
+func (g *gate) sentMore() bool {
+	return g.ahead.Load() || g.client.hasUnread()
+}
+
+func (c *clientConn) hasUnread() (some bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	err = raw.Control(func(fd uintptr) { some, _ = unread(int(fd)) })
+	return err == nil && some
+}
+
 // isSilent tells whether nothing has come since the last request: nothing waits
 // in the kernel, and TLS holds no beginning of a record.
 func (c *clientConn) isSilent() bool {
 	if c.heard.Load() != c.quiet.Load() || len(c.early) > 0 {
 		return false
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	some := false
-	err = raw.Control(func(fd uintptr) { some, _ = unread(int(fd)) })
-	return err == nil && !some || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EBADF)
+	return !c.hasUnread()
 }
