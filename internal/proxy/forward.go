@@ -30,7 +30,9 @@ type exchange struct {
 	stream  bool   // the body is passed on as it comes, not kept
 	once    bool   // not safe to repeat
 	upgrade string
+	upload  *upload // a body that is passed on as it comes
 	sender  *bodySender
+	former  []*bodySender // whose connections were given up
 	unhook  func() bool
 
 	resumed *resumed // what the fast path has begun; nil nothing
@@ -43,7 +45,8 @@ type exchange struct {
 	up     *upConn
 	peer   net.Conn // the client of an upgrade
 	cancel func()   // of an exchange over HTTP/2
-	seams  *seams   // of the answer; nil none
+	moving *bodySender
+	seams  *seams // of the answer; nil none
 
 	tried    []*instance
 	deadline int64 // of the hold
@@ -180,7 +183,7 @@ func (x *exchange) obtain() (*instance, *target, error) {
 func (x *exchange) tryOne() (done bool) {
 	in := x.in
 	defer in.release()
-	x.up, x.cancel, x.peer = nil, nil, nil
+	x.up, x.cancel, x.peer, x.moving = nil, nil, nil, nil
 	x.flight.enter(x, &in.farewell, x.own, waiting)
 	defer x.flight.leave()
 	in.requests.Add(1)
@@ -231,6 +234,9 @@ func (x *exchange) receive(c *upConn, sendErr error) bool {
 	if err != nil {
 		gone := !x.unwatch(c) // before joinSender, which ends the request's context
 		c.Close()
+		if !gone && x.replay(err) {
+			return false
+		}
 		x.joinSender()
 		if f := x.senderFailure(); f != nil {
 			x.refuse(*f)
@@ -378,6 +384,7 @@ func (x *exchange) unwatch(c *upConn) bool {
 
 // end records the exchange; it runs on panics too.
 func (x *exchange) end() {
+	x.endUpload()
 	x.resumed.drop()
 	x.record()
 	if cap(x.head) <= 16<<10 {

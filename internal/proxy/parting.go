@@ -58,7 +58,7 @@ func (x *exchange) breakOff() {
 // canMove implements guest: what is not answered can be done elsewhere, or is
 // ended by a word that its client acts on.
 func (x *exchange) canMove() bool {
-	return !x.once || x.speaksGRPC()
+	return !x.once || x.speaksGRPC() || x.moving != nil && x.moving.move()
 }
 
 func (x *exchange) speaksGRPC() bool { return x.r.ProtoMajor == 2 && isGRPC(x.r) }

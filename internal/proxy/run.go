@@ -53,7 +53,10 @@ type proxy struct {
 	stats  stats
 	logf   accessLog
 	copies copies
-	tasks  sync.WaitGroup
+
+	keptOnDisk atomic.Int64 // bytes of uploads
+
+	tasks sync.WaitGroup
 
 	loops     []*loop // the fast path; none when it is off
 	loopTasks sync.WaitGroup

@@ -47,8 +47,12 @@ func (x *exchange) refuseUnread(err error) {
 	x.refuse(refuseBodyBroken)
 }
 
-// bodySender passes a request's body on beside the reading of the answer.
+// bodySender passes a request's body on, to one instance, beside the reading of
+// the answer.
 type bodySender struct {
+	upload  *upload
+	target  *target
+	state   int // underWay, sentAll or movedOn; upload.mu guards it
 	done    chan struct{}
 	proceed chan struct{} // closed when the instance wants the body (100 Continue)
 	stop    chan struct{} // closed when it will not be wanted any more
@@ -67,12 +71,16 @@ type bodySender struct {
 const expectWait = time.Second
 
 func (x *exchange) startSender(c *upConn) {
-	s := &bodySender{done: make(chan struct{}), proceed: make(chan struct{}), stop: make(chan struct{})}
+	if x.upload == nil {
+		x.upload = x.newUpload()
+	}
+	s := &bodySender{upload: x.upload, target: x.target, done: make(chan struct{}), proceed: make(chan struct{}), stop: make(chan struct{})}
 	x.sender = s
+	x.flight.become(waiting, func() { x.moving = s })
 	if x.r.ProtoMajor == 1 {
 		http.NewResponseController(x.w).EnableFullDuplex()
 	}
-	if x.r.Header["Expect"] == nil {
+	if x.r.Header["Expect"] == nil || len(x.former) > 0 {
 		close(s.proceed)
 	}
 	go func() {
@@ -83,9 +91,17 @@ func (x *exchange) startSender(c *upConn) {
 		}
 		s.err = x.sendBody(c, s)
 		if s.err == nil {
-			s.startAnswerTimeout(c, x.target.cfg.AnswerTimeout)
+			s.startAnswerTimeout(c, s.target.cfg.AnswerTimeout)
 		}
 	}()
+}
+
+func (x *exchange) newUpload() *upload {
+	most := x.target.cfg.Replay
+	if x.length > most {
+		most = 0
+	}
+	return &upload{body: x.r.Body, kept: keptBody{most: most, disk: &x.p.keptOnDisk, lost: most == 0}}
 }
 
 func (s *bodySender) wanted() bool {
@@ -135,6 +151,7 @@ func (x *exchange) headArrived(c *upConn) {
 	s.mu.Lock()
 	s.headIn = true
 	s.mu.Unlock()
+	s.upload.forget()
 	c.readBy = 0
 	c.SetReadDeadline(time.Time{})
 	close(s.stop)
@@ -151,16 +168,19 @@ func (x *exchange) sendBody(c *upConn, s *bodySender) error {
 	buf := copyBuffers.Get().(*copyBuffer)
 	defer copyBuffers.Put(buf)
 	data := buf[chunkBefore : len(buf)-chunkBehind]
-	cfg := &x.target.cfg
-	for {
+	cfg := &s.target.cfg
+	for at := int64(0); ; {
 		if cfg.BodyTimeout > 0 {
 			rc.SetReadDeadline(time.Now().Add(cfg.BodyTimeout))
 		}
-		n, err := x.r.Body.Read(data)
-		if x.rcv += int64(n); cfg.MaxBody > 0 && x.rcv > cfg.MaxBody {
+		n, err := s.upload.read(data, at)
+		if at += int64(n); cfg.MaxBody > 0 && at > cfg.MaxBody {
 			s.failure = &refuseBody
 			c.abort()
 			return errors.New(refuseBody.text)
+		}
+		if (at == x.length || x.length < 0 && err == io.EOF) && !s.finish() {
+			return errMoved
 		}
 		if n > 0 {
 			if err := x.sendPiece(c, buf[:], n); err != nil {
@@ -171,15 +191,29 @@ func (x *exchange) sendBody(c *upConn, s *bodySender) error {
 			return x.endBody(c)
 		}
 		if err != nil {
-			s.failure = &refuseBodyBroken
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				s.failure = &refuseSlowBody
+			if err != errNotKept && !s.isStopped() { // else it is not the client's doing
+				s.failure = &refuseBodyBroken
+				if errors.Is(err, os.ErrDeadlineExceeded) {
+					s.failure = &refuseSlowBody
+				}
 			}
 			c.abort()
 			return err
 		}
 	}
 }
+
+func (s *bodySender) isStopped() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// errMoved ends a sender whose body is sent to another instance.
+var errMoved = errors.New("the body is sent elsewhere")
 
 // sendPiece sends n bytes that stand in buf behind room for a chunk's size.
 func (x *exchange) sendPiece(c *upConn, buf []byte, n int) error {
@@ -274,6 +308,11 @@ const lingering = 500 * time.Millisecond
 // body has not been read.
 func (x *exchange) leaveBody() {
 	if x.r.ProtoMajor != 1 || x.r.ContentLength == 0 || x.r.Body == http.NoBody {
+		return
+	}
+	if len(x.former) > 0 {
+		x.joinFormer()
+		x.hangUp()
 		return
 	}
 	if s := x.sender; s != nil {
