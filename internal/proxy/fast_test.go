@@ -157,6 +157,24 @@ func TestDatesAnswers(t *testing.T) {
 	}
 }
 
+// HTTP/2 by prior knowledge is recognised, whatever pieces its preface comes
+// in, and its connection is counted once.
+func TestPrefaceLeavesTheFastPath(t *testing.T) {
+	in := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {})
+	p := start(t, proxy.Service{Instances: []proxy.Instance{in}})
+	c := dial(t, p.addr)
+	for _, piece := range []string{"PRI * HT", "TP/2.0\r\n", "\r\nS", "M\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"} {
+		io.WriteString(c, piece)
+		time.Sleep(time.Millisecond) // so that pieces stay pieces
+	}
+	frame := make([]byte, 9)
+	if _, err := io.ReadFull(c, frame); err != nil || frame[3] != 4 {
+		t.Errorf("no SETTINGS: %x, %v", frame, err)
+	}
+	want(t, "connections", p.status().Connections, 1)
+	want(t, "accepted", p.status().Accepted, 1)
+}
+
 // Plain exchanges stay on the fast path, and a connection that had to leave it
 // comes back.
 func TestComesBackToTheFastPath(t *testing.T) {
@@ -187,11 +205,14 @@ func TestComesBackToTheFastPath(t *testing.T) {
 	eventually(t, "the connection is the loop's", func() bool { return p.status().Connections == 1 })
 	ask(plain, "hi", 2, 1)
 	p.route() // held on the general path
+	routed := make(chan struct{})
 	go func() {
+		defer close(routed)
 		eventually(t, "one is held", func() bool { return p.status().Services[0].Held == 1 })
 		p.route(in)
 	}()
 	ask(plain, "hi", 2, 2)
+	<-routed
 	ask(plain, "hi", 3, 2)
 	want(t, "accepted", p.status().Accepted, 1)
 }

@@ -18,6 +18,7 @@ type resumed struct {
 	start  int64
 	reused bool // the connection had carried another request before
 
+	cuts    int64   // of the pool, when the connection left its loop
 	fd      int     // of the connection, if it still stands; then conn
 	read    []byte  // what was read from it
 	conn    *upConn // made of fd; nil when the connection has ended
@@ -37,7 +38,7 @@ func (t *trip) handOver(r *resumed) {
 		if r.err != nil {
 			u.close()
 		} else {
-			r.fd, r.read = u.fd, bytes.Clone(u.buf[u.r:u.w])
+			r.fd, r.read, r.cuts = u.fd, bytes.Clone(u.buf[u.r:u.w]), u.in.pool.cuts.Load()
 			pollDel(u.loop.epoll, u.fd)
 			u.forget()
 		}
@@ -60,7 +61,6 @@ func (c *client) leave(r *resumed) {
 // in the middle of an exchange. It was counted by connSet.arrive.
 func (p *proxy) greetFD(l *listener, fd int, early []byte, r *resumed) {
 	p.tasks.Go(func() {
-		defer p.conns.depart()
 		r.adopt(p)
 		nc, err := p.connOf(fd)
 		tcp, ok := nc.(*net.TCPConn)
@@ -68,9 +68,11 @@ func (p *proxy) greetFD(l *listener, fd int, early []byte, r *resumed) {
 			p.log.Error("a client's connection is lost", "listener", l.key, "error", err)
 			r.drop()
 			l.greetings.Done()
+			p.conns.depart()
 			return
 		}
 		c := p.adopt(l, tcp)
+		p.conns.depart()
 		if c.early, c.resumed, c.known = early, r, early != nil; c.known {
 			c.tls, c.sender.proto = false, "http" // whatever the table says by now
 		}
@@ -89,6 +91,9 @@ func (r *resumed) adopt(p *proxy) {
 	} else {
 		r.conn = r.in.pool.adopt(nc, r.read)
 		r.conn.reused = r.reused
+		if r.in.pool.cuts.Load() != r.cuts { // neither the loop nor the pool had it then
+			r.conn.abort()
+		}
 	}
 	r.in.pool.unloop()
 }

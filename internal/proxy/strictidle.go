@@ -12,6 +12,9 @@ import (
 // connection that the fast path could have goes back to it: as its end, for
 // net/http, which then calls Close.
 func (g *gate) rest() error {
+	if g.fd >= 0 {
+		return errGoesBack
+	}
 	if !g.served || g.client.tls || !g.client.listener.takesBack() {
 		return nil
 	}

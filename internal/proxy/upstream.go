@@ -26,7 +26,8 @@ type pool struct {
 	others map[net.Conn]struct{} // of the HTTP/2 transport
 
 	loops  func(func(*loop)) // has every loop do something
-	looped atomic.Int64      // connections of the loops
+	looped atomic.Int64      // connections of the loops, or on their way from them
+	cuts   atomic.Int64      // how often cut was called
 }
 
 // upConn is a connection to an instance. One goroutine uses it at a time; abort
@@ -190,6 +191,7 @@ func (p *pool) open() {
 
 // cut closes every connection, whatever is on it.
 func (p *pool) cut() {
+	p.cuts.Add(1)
 	p.mu.Lock()
 	p.closed = true
 	p.idle = nil
