@@ -175,17 +175,17 @@ func TestSlowClients(t *testing.T) {
 	})})
 	t.Run("no preface", func(t *testing.T) {
 		c := connect(t, s)
-		io.Copy(io.Discard, c.nc)
+		c.wantCut()
 	})
 	t.Run("no SETTINGS", func(t *testing.T) {
 		c := connect(t, s)
 		io.WriteString(c.nc, http2.ClientPreface)
-		io.Copy(io.Discard, c.nc)
+		c.wantCut()
 	})
 	t.Run("no end of header", func(t *testing.T) {
 		c := dial(t, s)
 		c.ok(c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.block(getFields...)}))
-		io.Copy(io.Discard, c.nc)
+		c.wantCut()
 	})
 	t.Run("stream's window stays shut", func(t *testing.T) {
 		c := dial(t, s)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -140,6 +141,14 @@ func (c *raw) wantEnd() {
 		if err != nil && !errors.As(err, &se) {
 			c.t.Fatal("connection ended in", err)
 		}
+	}
+}
+
+// wantCut waits for the end of the connection, however it comes.
+func (c *raw) wantCut() {
+	c.t.Helper()
+	if _, err := io.Copy(io.Discard, c.nc); errors.Is(err, os.ErrDeadlineExceeded) {
+		c.t.Error("the connection was not cut")
 	}
 }
 
