@@ -90,6 +90,39 @@ func TestFloods(t *testing.T) {
 	}
 }
 
+// A client that resets all it asks for is sent away even if it takes its time.
+func TestPatientResets(t *testing.T) {
+	for name, reset := range map[string]func(c *raw, id uint32) error{
+		"its own": func(c *raw, id uint32) error { return c.fr.WriteRSTStream(id, http2.ErrCodeCancel) },
+		"ours":    func(c *raw, id uint32) error { return c.fr.WriteWindowUpdate(id, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ended := make(chan bool, 10_000)
+			s := serve(t, h2.Config{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+				ended <- true
+			})})
+			c := dial(t, s)
+			go func() {
+				for id := uint32(1); id < 20_000; id += 2 {
+					c.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block(getFields...), EndStream: true, EndHeaders: true})
+					if reset(c, id) != nil {
+						return
+					}
+					select {
+					case <-ended:
+					case <-t.Context().Done():
+						return
+					}
+				}
+			}()
+			if f := until[*http2.GoAwayFrame](c, 0); f.ErrCode != http2.ErrCodeEnhanceYourCalm {
+				t.Errorf("GOAWAY with %v", f.ErrCode)
+			}
+		})
+	}
+}
+
 // Honest work earns what goes with it: no client that is answered runs dry.
 func TestHonestTrafficIsNoFlood(t *testing.T) {
 	s := serve(t, h2.Config{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })})
