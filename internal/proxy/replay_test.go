@@ -49,10 +49,10 @@ func TestUploadIsReplayed(t *testing.T) {
 	digest := fmt.Sprintf("%x", sha256.Sum256(body))
 	got := make(chan int)
 	die := make(chan struct{})
-	first := raw(t, "first", func(n int, c net.Conn, r *bufio.Reader) {
+	first := raw(t, "first", func(_ int, c net.Conn, r *bufio.Reader) {
 		readHead(r)
 		b := make([]byte, 90<<10)
-		n, _ = io.ReadFull(r, b)
+		n, _ := io.ReadFull(r, b)
 		got <- n
 		<-die
 	})
