@@ -97,20 +97,20 @@ func acceptOne(fd int) (conn int, peer netip.Addr, e syscall.Errno) {
 
 func closeFD(fd int) { syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0) }
 
-// size classes of buffers. The largest takes a header and the largest body
+// bufferSizes are the classes of buffers. The largest takes a header and the largest body
 // that is kept.
-var classes4 = [...]int{1 << 10, 4 << 10, 16 << 10, keepBody + 16<<10}
+var bufferSizes = [...]int{1 << 10, 4 << 10, 16 << 10, keepBody + 16<<10}
 
 // buffersKept is how many free buffers of a class a loop holds on to.
 const buffersKept = 64
 
 // buffers is a loop's own store of buffers.
-type buffers struct{ free [len(classes4)][][]byte }
+type buffers struct{ free [len(bufferSizes)][][]byte }
 
 // get gives a buffer of at least n bytes, at most the largest class.
 func (s *buffers) get(n int) []byte {
-	for i, size := range classes4 {
-		if n > size && i < len(classes4)-1 {
+	for i, size := range bufferSizes {
+		if n > size && i < len(bufferSizes)-1 {
 			continue
 		}
 		if k := len(s.free[i]); k > 0 {
@@ -124,7 +124,7 @@ func (s *buffers) get(n int) []byte {
 }
 
 func (s *buffers) put(b []byte) {
-	for i, size := range classes4 {
+	for i, size := range bufferSizes {
 		if cap(b) == size && len(s.free[i]) < buffersKept {
 			s.free[i] = append(s.free[i], b[:size])
 		}
