@@ -72,14 +72,17 @@ func killedAt(t *testing.T, at int, when, env string, end deploy.Phase, left int
 	select {
 	case <-agent.Over():
 		died = true
-		d.More(20) // without any agent
+	case <-deploying.Over(): // it may be the first to know that the agent has died
+		if deploying.Ran().Code == 1 {
+			w.Until("the agent has died", agent.IsOver)
+			died = true
+		}
+	}
+	d.More(20) // without any agent, if it died
+	if died {
 		w.Agent()
-	case <-deploying.Over():
 	}
 	got := deploying.Ran()
-	if !died {
-		d.More(20)
-	}
 	w.Until("the rollout has ended", func() bool { return w.Service("web").Rollout == nil })
 	d.More(40)
 	d.None()

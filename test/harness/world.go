@@ -204,6 +204,16 @@ func (w *World) start(cmd *exec.Cmd, env []string) *Agent {
 // Over is closed when the agent has ended.
 func (a *Agent) Over() <-chan struct{} { return a.over }
 
+// IsOver reports whether it has.
+func (a *Agent) IsOver() bool {
+	select {
+	case <-a.over:
+		return true
+	default:
+		return false
+	}
+}
+
 // Kill ends the agent at once, with SIGKILL.
 func (a *Agent) Kill() {
 	_ = a.cmd.Process.Kill() // fails when it has ended already

@@ -59,20 +59,12 @@ func killedAt(t *testing.T, instant, old, next string) (died bool) {
 
 	w.Web(1, "LINGER: 2s, NEW: 1", next)
 	deploying := w.Background("deploy")
-	over := func() bool {
-		select {
-		case <-agent.Over():
-			return true
-		default:
-			return false
-		}
-	}
 	select {
 	case <-agent.Over():
 		died = true
 	case <-deploying.Over(): // it may be the first to know that the agent has died
 		if got := deploying.Ran(); got.Code != 0 {
-			w.Until("the agent has died", over)
+			w.Until("the agent has died", agent.IsOver)
 			died = true
 		}
 	}
