@@ -77,7 +77,7 @@ func (x *exchange) sayGoodbye(h http.Header) {
 func (x *exchange) passBody(c *upConn, a *answer) error {
 	b := c.body(a, x.r.Method == http.MethodHead)
 	flusher, _ := x.w.(http.Flusher)
-	if !b.done {
+	if !b.isHere() {
 		c.noDeadline()
 	}
 	defer func() {

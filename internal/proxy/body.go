@@ -34,6 +34,11 @@ func (c *upConn) body(a *answer, head bool) bodyReader {
 	return b
 }
 
+// isHere tells whether the body is in the buffer already, whole.
+func (b *bodyReader) isHere() bool {
+	return b.done || !b.chunked && !b.toEOF && b.left <= int64(b.c.w-b.c.r)
+}
+
 // next gives the next piece of the body, which is valid until the next call. It
 // gives io.EOF after the last, not with it.
 func (b *bodyReader) next() ([]byte, error) {
