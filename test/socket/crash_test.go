@@ -51,13 +51,13 @@ func TestAgentKilledAtEveryStep(t *testing.T) {
 // did: a rollout has only so many.
 func killedAt(t *testing.T, instant, old, next string) (died bool) {
 	w := harness.New(t)
-	w.Web(1, "LINGER: 2s", old)
+	w.Web(1, linger, old)
 	agent := w.Agent("SEGUE_TEST_KILL=" + instant)
 	w.Must(0, "deploy")
-	d := w.Drill(100)
+	d := w.Drill(100, few)
 	d.More(20)
 
-	w.Web(1, "LINGER: 2s, NEW: 1", next)
+	w.Web(1, linger+", NEW: 1", next)
 	deploying := w.Background("deploy")
 	select {
 	case <-agent.Over():

@@ -85,7 +85,7 @@ func TestPerInstanceBackToBack(t *testing.T) {
 		return
 	}
 	for name, plan := range map[string]func(*drill.Plan){
-		"fresh and kept alive": func(*drill.Plan) {},
+		"fresh and kept alive": few,
 		"fresh":                func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1}; p.Rate = 300 },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestPerInstanceBackToBack(t *testing.T) {
 			w.Agent()
 			w.Must(0, "deploy")
 			d := w.Drill(200, plan)
-			const deploys = 5
+			const deploys = 4
 			for n := 2; n <= deploys; n++ {
 				web(w, 3, fmt.Sprint("N: ", n), each)
 				w.Must(0, "deploy")
@@ -207,7 +207,7 @@ func TestShareOfOneThatIsNotReady(t *testing.T) {
 	w.Must(0, "deploy")
 	d := w.Drill(200, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} })
 	d.More(50)
-	w.Web(2, "BROKEN: 1, LINGER: 2s", strings.Replace(direct, "failures: 200", "failures: 30", 1)+each)
+	w.Web(2, "BROKEN: 1, "+linger, strings.Replace(direct, "failures: 200", "failures: 30", 1)+each)
 	w.Must(3, "deploy")
 	d.More(50)
 	r := d.None()

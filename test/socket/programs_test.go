@@ -19,6 +19,8 @@ type program struct {
 	source string // RELEASE in it is what it answers
 	config string // lines of segue.yaml
 	mix    drill.Mix
+
+	settings string // a file of its own, where the program needs one
 }
 
 // Whether a kept-alive connection survives a stop is the program's affair: that
@@ -51,8 +53,10 @@ process.on('SIGTERM', () => {
   setTimeout(() => server.closeIdleConnections(), 2000)
 })
 `},
-	{name: "Puma", need: "puma", file: "config.ru", mix: drill.Mix{Fresh: 1},
-		config: "release: { files: [config.ru], command: puma --environment production --threads 4:16 --bind-to-activated-sockets only config.ru }\n",
+	// Without queue_requests: false, Puma hangs up at its end on clients that it
+	// has accepted and not yet read from.
+	{name: "Puma", need: "puma", file: "config.ru", mix: drill.Mix{Fresh: 1}, settings: "queue_requests false\n",
+		config: "release: { files: [config.ru, settings], command: puma --config settings --environment production --threads 4:16 --bind-to-activated-sockets only config.ru }\n",
 		source: `
 run lambda { |env| [200, { 'content-type' => 'text/plain', 'segue-release' => 'RELEASE' }, ["release RELEASE\n"]] }
 `},
@@ -90,5 +94,8 @@ func TestPrograms(t *testing.T) {
 func (p program) write(w *harness.World, release int) {
 	w.T.Helper()
 	w.Write(p.file, strings.ReplaceAll(p.source, "RELEASE", fmt.Sprint(release)))
+	if p.settings != "" {
+		w.Write("settings", p.settings)
+	}
 	w.Write("segue.yaml", fmt.Sprintf("service: web\nlisten: 127.0.0.1:%d\nvia: socket\nreplicas: 2\n%s", w.Port, p.config))
 }

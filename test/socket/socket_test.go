@@ -15,13 +15,19 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-// direct is what makes the test service one without a proxy. It lingers for
-// longer than the drill leaves a connection idle.
+// linger has the test service answer with goodbyes for so long before it ends:
+// for longer than the drill leaves a connection idle, with few of them.
+const linger = "LINGER: 800ms"
+
+// few keeps so few connections that each is used again within 100 ms.
+func few(p *drill.Plan) { p.Connections = 4 }
+
+// direct is what makes the test service one without a proxy.
 const direct = "via: socket\nstop: { timeout: 20s }\nprobes: { startup: { notify: true, every: 50ms, failures: 200 } }\n"
 
 func web(w *harness.World, replicas int, env, more string) {
 	w.T.Helper()
-	w.Web(replicas, strings.TrimPrefix(env+", LINGER: 2s", ", "), direct+more)
+	w.Web(replicas, strings.TrimPrefix(env+", "+linger, ", "), direct+more)
 }
 
 // unseen fails the test when the proxy has had anything to do with requests.
@@ -44,13 +50,14 @@ func TestBackToBack(t *testing.T) {
 		replicas   int
 		plan       func(*drill.Plan)
 	}{
-		{"fresh and kept alive", "", 3, func(*drill.Plan) {}},
+		{"fresh and kept alive", "", 3, few},
 		{"fresh", "", 2, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1}; p.Rate = 300 }},
 		{"POST, which cannot be repeated", "", 2, func(p *drill.Plan) {
 			p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
 			p.Expect.BodyEquals = p.Body
+			few(p)
 		}},
-		{"one instance", "", 1, func(*drill.Plan) {}},
+		{"one instance", "", 1, few},
 		{"stop first: connections wait in the queue", "strategy: { overlap: false }", 1, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +66,7 @@ func TestBackToBack(t *testing.T) {
 			w.Agent()
 			w.Must(0, "deploy")
 			d := w.Drill(200, c.plan)
-			const deploys = 5
+			const deploys = 4
 			for n := 2; n <= deploys; n++ {
 				web(w, c.replicas, fmt.Sprint("N: ", n), c.more)
 				w.Must(0, "deploy")
@@ -84,10 +91,11 @@ func TestBackToBack(t *testing.T) {
 // going back, with nothing lost on either way.
 func TestFromProxyAndBack(t *testing.T) {
 	for name, plan := range map[string]func(*drill.Plan){
-		"fresh and kept alive": func(*drill.Plan) {},
+		"fresh and kept alive": few,
 		"POST, which cannot be repeated": func(p *drill.Plan) {
 			p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
 			p.Expect.BodyEquals = p.Body
+			few(p)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -127,12 +135,12 @@ func TestBadReleaseOfTheOtherKind(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := harness.New(t)
-			w.Web(2, "LINGER: 2s", c.good)
+			w.Web(2, linger, c.good)
 			w.Agent()
 			w.Must(0, "deploy")
-			d := w.Drill(200)
+			d := w.Drill(200, few)
 			d.More(20)
-			w.Web(2, "LINGER: 2s, BROKEN: 1", c.bad)
+			w.Web(2, linger+", BROKEN: 1", c.bad)
 			w.Must(3, "deploy")
 			d.More(40)
 			d.None()
