@@ -250,19 +250,23 @@ func (h *proxyHost) retire(ctx context.Context, p *proxyProc) {
 	}
 }
 
-// end drains the proxy and waits until it has ended.
+// end drains the proxy, and waits until it has ended and with it those that
+// drain already.
 func (h *proxyHost) end(ctx context.Context) error {
-	p := h.now()
-	if p == nil || !h.lost(p) {
-		return nil
+	if p := h.now(); p != nil && h.lost(p) {
+		h.retire(ctx, p)
 	}
-	h.retire(ctx, p)
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-p.proc.Done():
-		return nil
+	h.mu.Lock()
+	leaving := slices.Clone(h.leaving)
+	h.mu.Unlock()
+	for _, p := range leaving {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-p.proc.Done():
+		}
 	}
+	return nil
 }
 
 // close ends the watching of proxies that are left running.

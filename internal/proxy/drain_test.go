@@ -220,10 +220,14 @@ func TestMetricsAndStatus(t *testing.T) {
 	a := newStrict(t, "a")
 	p := start(t, proxy.Service{Instances: []proxy.Instance{a.Instance}})
 	get(t, fresh(), p.url("/"))
-	b, err := p.client.Metrics(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	var b []byte
+	eventually(t, "the request is counted", func() bool { // a moment after its answer
+		var err error
+		if b, err = p.client.Metrics(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Contains(string(b), "segue_requests_total{")
+	})
 	for _, s := range []string{
 		`segue_requests_total{service="shop",release="r-a",code="2xx"} 1`,
 		`segue_request_duration_seconds_count{service="shop",release="r-a"} 1`,

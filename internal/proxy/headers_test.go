@@ -196,11 +196,19 @@ func TestAccessLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	read(t, res)
+	eventually(t, "the first request is logged", func() bool {
+		log, _ := os.ReadFile(path)
+		return len(log) > 0
+	})
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
 	p.route(in) // rotates
 	get(t, fresh(), p.url("/second"))
+	eventually(t, "the second request is logged", func() bool {
+		log, _ := os.ReadFile(path)
+		return len(log) > 0
+	})
 	p.stop()
 	<-p.ended
 	first, _ := os.ReadFile(path + ".1")

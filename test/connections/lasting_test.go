@@ -132,7 +132,7 @@ func TestGRPC(t *testing.T) {
 func TestEventSource(t *testing.T) {
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("no chromium here")
+		t.Fatal("chromium is needed; scripts/need chromium installs it")
 	}
 	underReplacement(t, lasting("lasting", soon), func(t *testing.T, w *harness.World) (more, end func()) {
 		var mu sync.Mutex

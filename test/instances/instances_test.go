@@ -170,3 +170,25 @@ func TestMetricsAndAccessLog(t *testing.T) {
 		return err == nil && strings.Contains(string(data), "/hello")
 	})
 }
+
+// TestNothingIsLeft: a client that keeps an idle connection does not keep a
+// proxy alive that nobody knows of any more.
+func TestNothingIsLeft(t *testing.T) {
+	w := harness.New(t)
+	w.Web(1, "", "proxy: { timeouts: { goodbye: 1s } }")
+	w.Agent()
+	w.Must(0, "deploy")
+	client := &http.Client{Transport: &http.Transport{}}
+	res, err := client.Get(w.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, res.Body); err != nil { // the connection stays, idle
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	w.Must(0, "down", "--all", "--agent")
+	if n := w.Running("segue"); n != 0 {
+		t.Errorf("%d processes are left", n)
+	}
+}
