@@ -18,9 +18,14 @@ type entrance struct {
 	resting  bool // descriptors have run out: not watched for a moment
 }
 
-// admitOnce is how many connections a loop accepts before it looks after those
-// that it has. The others may take the rest.
-const admitOnce = 8
+// How many connections a loop accepts before it looks after those that it has:
+// few at first, so that the other loops get their share; more when it has many, as
+// it is then long before it comes back.
+const (
+	admitLeast = 8
+	admitMost  = 128
+	admitPart  = 16 // of those that it has
+)
 
 // listen begins to accept from a listener.
 func (l *loop) listen(ln *listener, fd int) {
@@ -51,7 +56,7 @@ func (l *loop) unlisten(ln *listener) {
 }
 
 func (e *entrance) ready(uint32) {
-	for range admitOnce {
+	for range min(max(e.loop.open/admitPart, admitLeast), admitMost) {
 		fd, peer, errno := acceptOne(e.fd)
 		switch errno {
 		case 0:

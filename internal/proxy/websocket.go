@@ -225,10 +225,8 @@ type reader struct {
 }
 
 func newReader(c net.Conn) *reader {
-	r := &reader{conn: c, raw: rawOf(c)}
-	if r.fn = r.recv; r.raw == nil {
-		r.buf = new(socketBuffer)
-	}
+	r := &reader{conn: c}
+	r.fn = r.recv
 	return r
 }
 
@@ -236,6 +234,10 @@ func newReader(c net.Conn) *reader {
 // there; else nil.
 func rawOf(c net.Conn) syscall.RawConn {
 	switch c := c.(type) {
+	case *gate:
+		if c.r == c.w {
+			return rawOf(c.Conn)
+		}
 	case *clientConn:
 		if len(c.early) == 0 {
 			return rawOf(c.TCPConn)
@@ -252,7 +254,11 @@ func rawOf(c net.Conn) syscall.RawConn {
 
 // read gives the next piece, which is valid until the next call.
 func (r *reader) read() ([]byte, error) {
+	if r.raw == nil { // what was read ahead may be used up by now
+		r.raw = rawOf(r.conn)
+	}
 	if r.raw == nil {
+		r.take()
 		n, err := r.conn.Read(r.buf[:])
 		return r.buf[:n], err
 	}
