@@ -28,9 +28,10 @@ func (p *proxy) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout+p.longestPause())
 	defer cancel()
 	p.waitGoodbyes(ctx)
+	p.hangUp(func(*listener) bool { return true })
 	ctx, cancel = context.WithTimeout(context.Background(), spread+goodbyeTime)
 	defer cancel()
-	p.waitFlights(ctx)
+	p.waitConns(ctx)
 	for {
 		if n, _ := p.conns.count(); n == 0 {
 			break

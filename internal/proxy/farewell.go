@@ -73,6 +73,7 @@ type flight struct {
 	of         *farewell
 	prev, next *flight
 	own        time.Duration // granted by the route; 0 by the service
+	since      int64         // of clock; when it came
 	kind       kind
 	alone      bool // was due, and is left to end with its instance
 	asked      atomic.Int32
@@ -124,33 +125,35 @@ func (w *farewell) over() bool {
 }
 
 // isDue tells whether the time of an exchange that the farewell does not know of
-// is up; own is what its route grants, or 0.
-func (w *farewell) isDue(own time.Duration) bool {
+// is up; own is what its route grants, or 0, and since is when it began.
+func (w *farewell) isDue(own time.Duration, since int64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at, why := w.due(&flight{own: own})
+	at, why := w.due(&flight{own: own, since: since})
 	return why != stays && at <= w.clock()
 }
 
 // due gives the moment at which an exchange is to be asked, and why; stays
-// means not at all.
+// means not at all. One that comes late to an instance is asked at once, and
+// moves on to another. One that comes late to a leaving proxy, on a connection
+// that was idle, has nowhere to go: it has its time from there on.
 func (w *farewell) due(f *flight) (at int64, why cause) {
 	if w.drained.since != 0 && !f.alone {
-		at, why = w.drained.end(f), drained
+		at, why = w.drained.since+w.drained.grants(f), drained
 	}
 	if w.replaced.since != 0 {
-		if end := w.replaced.end(f); why == stays || end < at {
+		if end := max(w.replaced.since, f.since) + w.replaced.grants(f); why == stays || end < at {
 			at, why = end, replaced
 		}
 	}
 	return at, why
 }
 
-func (l *leaving) end(f *flight) int64 {
+func (l *leaving) grants(f *flight) int64 {
 	if f.own != 0 {
-		return l.since + int64(f.own)
+		return int64(f.own)
 	}
-	return l.since + int64(l.time)
+	return int64(l.time)
 }
 
 // Between two goodbyes to clients that come back at once is at most mostGap;
@@ -271,7 +274,7 @@ func (f *flight) ask(why cause) {
 func (f *flight) enter(g guest, w *farewell, own time.Duration, k kind) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f.guest, f.of, f.own, f.kind, f.alone = g, w, own, k, false
+	f.guest, f.of, f.own, f.kind, f.alone, f.since = g, w, own, k, false, w.clock()
 	f.asked.Store(0)
 	f.prev, f.next = nil, w.first
 	if w.first != nil {

@@ -78,6 +78,19 @@ func TestAskedWhenDue(t *testing.T) {
 	})
 }
 
+// A request that comes to a leaving proxy on a connection that was idle has its
+// time like any other, although that of those before it is over.
+func TestLateToALeavingProxy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newParted()
+		p.w.begin(replaced, leaving{since: p.w.clock(), time: 2 * time.Second})
+		time.Sleep(10 * time.Second)
+		p.flight(waiting, 0)
+		time.Sleep(time.Minute)
+		near(t, "asked", p.times()[0], 12*time.Second)
+	})
+}
+
 // The second of two announcements can only bring the end forward.
 func TestEndIsNotPutOff(t *testing.T) {
 	for _, c := range []struct{ first, second, want time.Duration }{{3, 10, 3}, {10, 3, 4}} {

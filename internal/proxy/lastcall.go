@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -63,31 +62,4 @@ func (p *proxy) sayLastCall() (longest, spread time.Duration) {
 func (p *proxy) lastCall(tg *target) leaving {
 	timeout := max(cmp.Or(tg.cfg.DrainTimeout, p.drainTimeout), 0)
 	return leaving{since: max(p.leftAt, tg.pausedUntil), time: timeout, spread: tg.cfg.DrainSpread}
-}
-
-// waitFlights returns when no exchange is under way or no client is left, or
-// when ctx ends.
-func (p *proxy) waitFlights(ctx context.Context) {
-	for {
-		empty := p.conns.empty.wait()
-		open, _ := p.conns.count()
-		if open == 0 || p.inFlight() == 0 {
-			return
-		}
-		select {
-		case <-empty:
-		case <-time.After(resettle): // exchanges end without telling
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (p *proxy) inFlight() (n int64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, in := range p.known() {
-		n += in.inflight.Load()
-	}
-	return n
 }

@@ -38,6 +38,17 @@ func TestHTTP2(t *testing.T) {
 	}
 }
 
+// once is a body that cannot be read again; it tells whether it was read.
+type once struct {
+	from io.Reader
+	read atomic.Bool
+}
+
+func (o *once) Read(p []byte) (int, error) {
+	o.read.Store(true)
+	return o.from.Read(p)
+}
+
 // posts keeps so many POSTs under way on Go's HTTP/2 client, which puts them
 // all on one connection.
 func posts(t *testing.T, w *harness.World, config *tls.Config, width int) (more, end func()) {
@@ -62,10 +73,13 @@ func posts(t *testing.T, w *harness.World, config *tls.Config, width int) (more,
 					return
 				default:
 				}
-				// A body of a type that net/http does not know cannot be sent
-				// again: a POST that is lost is seen to be lost.
-				body := io.MultiReader(strings.NewReader(strings.Repeat("y", 900)))
+				// A body that cannot be read again cannot be sent again: a POST
+				// that is lost is seen to be lost.
+				body := &once{from: strings.NewReader(strings.Repeat("y", 900))}
 				res, err := client.Post(url+"/echo", "text/plain", body)
+				if err != nil && !body.read.Load() && strings.Contains(err.Error(), "cannot rewind body") {
+					continue // the GOAWAY came before Go's client had opened the stream, and it cannot undo that
+				}
 				if err != nil {
 					t.Errorf("lost: %v", err)
 					return

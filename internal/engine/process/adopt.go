@@ -59,11 +59,15 @@ func settled(fd, pid int) bool {
 	gate := []byte(shimName + "\x00" + shimArg + "\x00")
 	for deadline := time.Now().Add(killPatience); ; {
 		argv, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
-		if err != nil || !bytes.HasPrefix(argv, gate) {
+		ending := err == nil && len(argv) == 0 // its memory is gone already; the rest is about to be
+		if err != nil || !ending && !bytes.HasPrefix(argv, gate) {
 			return !pollFD(fd, unix.POLLIN, 0)
 		}
-		if time.Now().After(deadline) { // stopped by somebody?
-			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+		if time.Now().After(deadline) {
+			if ending { // it is the command all the same, and hides its arguments
+				return true
+			}
+			_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) // stopped by somebody?
 		}
 		if pollFD(fd, unix.POLLIN, 2*time.Millisecond) {
 			return false
