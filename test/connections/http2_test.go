@@ -24,15 +24,17 @@ func TestHTTP2(t *testing.T) {
 			name, more = "TLS", "tls: { cert: cert.pem, key: key.pem }"
 		}
 		t.Run(name, func(t *testing.T) {
-			var config *tls.Config
 			deploy := func(w *harness.World, n int) {
 				if n == 1 && secure {
-					config = &tls.Config{RootCAs: w.Certificate()}
+					w.Certificate()
 				}
 				web(more)(w, n)
 			}
 			underReplacement(t, deploy, func(t *testing.T, w *harness.World) (func(), func()) {
-				return posts(t, w, config, 12)
+				if secure {
+					return posts(t, w, w.TLS(), 12)
+				}
+				return posts(t, w, nil, 12)
 			})
 		})
 	}

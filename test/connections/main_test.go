@@ -48,6 +48,7 @@ const times = 3
 func underReplacement(t *testing.T, deploy func(w *harness.World, n int), begin func(t *testing.T, w *harness.World) (more, end func())) {
 	for _, r := range replacements(deploy) {
 		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
 			w := harness.New(t)
 			deploy(w, 1)
 			w.Agent()

@@ -38,14 +38,14 @@ func TestTCP(t *testing.T) {
 
 // TestTCPOverTLS: the same where the proxy does the TLS.
 func TestTCPOverTLS(t *testing.T) {
-	var config *tls.Config
 	deploy := func(w *harness.World, n int) {
 		if n == 1 {
-			config = &tls.Config{RootCAs: w.Certificate()}
+			w.Certificate()
 		}
 		tcp("tls: { cert: cert.pem, key: key.pem }")(w, n)
 	}
 	underReplacement(t, deploy, func(t *testing.T, w *harness.World) (more, end func()) {
+		config := w.TLS()
 		return sessions(t, w, func() (net.Conn, error) { return tls.Dial("tcp", address(w), config) })
 	})
 }

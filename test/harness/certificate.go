@@ -4,12 +4,21 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
 	"net"
 	"time"
 )
+
+// TLS trusts the certificate that Certificate has written.
+func (w *World) TLS() *tls.Config {
+	w.T.Helper()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(w.Read("cert.pem")))
+	return &tls.Config{RootCAs: pool}
+}
 
 // Certificate writes cert.pem and key.pem into the project, for 127.0.0.1.
 func (w *World) Certificate() *x509.CertPool {
