@@ -27,11 +27,11 @@ unit:
 	@scripts/need gcc python3
 	go test -race $$(go list ./... | grep -v /test/)
 
-# Whole processes: agent, proxy and services, under a drill. Three packages at a
+# Whole processes: agent, proxy and services, under a drill. Two packages at a
 # time: they wait more than they work.
 e2e:
 	@scripts/need gcc curl python3 node javac openssl haproxy nginx redis-server h2load chromium
-	go test -p 3 -timeout 20m ./test/...
+	go test -p 2 -timeout 20m ./test/...
 
 # Each fuzz target for a little while; `go test` alone runs their seeds.
 fuzz:

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
@@ -41,7 +42,8 @@ func (h *proxyHost) adopt(ctx context.Context) error {
 			return fmt.Errorf("adopt proxy %d: %w", n, err)
 		}
 		st, err := p.client.Status(ctx)
-		if err == nil && st.Leaving { // told so before its agent died
+		// Told so before its agent died; it closes its control socket last.
+		if err == nil && st.Leaving || errors.Is(err, syscall.ECONNREFUSED) {
 			h.leaving = append(h.leaving, p)
 			h.watch(ctx, p)
 			continue

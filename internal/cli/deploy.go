@@ -32,12 +32,14 @@ func (c *deployCmd) Help() string {
   segue deploy api --why "faster search"
   segue drill http://localhost:8080 -- segue deploy
 
-The release is built here, by release.build, and its files are sent to the agent, which
+The release is built here, by release.build, at a low priority (nice 10), so that running
+services are not slowed down; and its files are sent to the agent, which
 replaces the instances one after another. If the new release does not get ready, crashes or
 hangs, the old one is put back and the exit code is 3.`
 }
 
 func (c *deployCmd) Run(e *env) error {
+	stepAside()
 	f, err := e.load()
 	if err != nil {
 		return err
