@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -46,12 +47,19 @@ func NewWith(t testing.TB, bin string) *World {
 	return w
 }
 
-// FreePort finds a loopback port that nobody listens on. It is below the
-// ephemeral range, so that no outgoing connection can take it meanwhile.
+// FreePort finds a loopback port that nobody listens on, and keeps other tests
+// from it until this one has ended: packages run side by side, and a service may
+// listen late. It is below the ephemeral range, so that no outgoing connection can
+// take it meanwhile.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range 100 {
-		port := 10000 + int(time.Now().UnixNano()/1000)%9000
+		port := 10000 + rand.IntN(9000)
+		mine, err := net.Listen("unix", fmt.Sprint("@segue-test-port-", port)) // an abstract name: gone with the process
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() { mine.Close() })
 		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
 		if err == nil {
 			l.Close()
