@@ -2,10 +2,8 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -36,14 +34,7 @@ func (s *service) pauseFile() string {
 // loadPauses brings back the service's pauses; one whose time was over before
 // this agent came has run out.
 func (s *service) loadPauses() error {
-	data, err := os.ReadFile(s.pauseFile())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &s.pauses)
-	}
-	if err != nil {
+	if err := readJSON(s.pauseFile(), &s.pauses); err != nil {
 		return fmt.Errorf("pauses %s: %w; remove the file to resume the service and forget its pauses", s.pauseFile(), err)
 	}
 	if p := s.paused(); p != nil {

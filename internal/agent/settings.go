@@ -2,10 +2,7 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/seguehq/segue/internal/control"
@@ -14,14 +11,7 @@ import (
 func (a *Agent) settingsFile() string { return filepath.Join(a.o.State, "settings.json") }
 
 func (a *Agent) loadSettings() error {
-	data, err := os.ReadFile(a.settingsFile())
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err == nil {
-		err = json.Unmarshal(data, &a.settings)
-	}
-	if err != nil {
+	if err := readJSON(a.settingsFile(), &a.settings); err != nil {
 		return fmt.Errorf("settings %s: %w; remove the file to go back to the defaults", a.settingsFile(), err)
 	}
 	return nil

@@ -135,7 +135,7 @@ func appendField(b []byte, k, v string) []byte {
 
 func appendFraming(b []byte, r *http.Request, length int64) []byte {
 	switch {
-	case length > 0 || length == 0 && (r.Method == "POST" || r.Method == "PUT" || r.Method == "PATCH"):
+	case length > 0 || length == 0 && wantsLength(r.Method):
 		b = append(b, "Content-Length: "...)
 		b = strconv.AppendInt(b, length, 10)
 		return append(b, "\r\n"...)
