@@ -24,14 +24,19 @@ func startSegue(accessLog string) func(*bench, peer, site) (*proc, string) {
 	}
 }
 
+// control is where the proxy that listens at addr is commanded.
+func (b *bench) control(addr string) string {
+	return filepath.Join(b.dir, "segue-"+portOf(addr)+".sock")
+}
+
 // segue runs Segue's proxy as the agent starts it, and gives it the table for
 // the address where it listens.
 func (b *bench) segue(bin string, table func(listen string) proxy.Config) (*proc, string) {
 	b.t.Helper()
 	l, addr := b.listen()
 	defer l.Close()
-	path := filepath.Join(b.dir, "segue.sock")
-	_ = os.Remove(path) // of the round before
+	path := b.control(addr)
+	_ = os.Remove(path) // of one that had the port before
 	ctl, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		b.t.Fatal(err)

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"maps"
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
@@ -163,18 +164,21 @@ func quantiles(h *hdr.Histogram, exact time.Duration) Latency {
 
 // Snapshot is a drill's live numbers.
 type Snapshot struct {
-	Elapsed  time.Duration
-	Phase    string // "" when there are none
-	Count           // so far
-	InFlight int64
+	Elapsed  time.Duration `json:"elapsed_ns"`
+	Phase    string        `json:"phase,omitempty"` // "" when there are none
+	Count                  // so far
+	InFlight int64         `json:"in_flight"`
 	// Of the last second: answers per second that were OK, and lost ones;
 	// their latency; by release.
-	Rate, LossRate float64
-	Latency        Latency
-	Recent         map[string]int64
+	Rate     float64          `json:"rate"`
+	LossRate float64          `json:"loss_rate"`
+	Latency  Latency          `json:"latency"`
+	Recent   map[string]int64 `json:"recent"`
 	// ByRelease counts all OK answers so far; Releases orders them.
-	ByRelease map[string]int64
-	Releases  []string
+	ByRelease map[string]int64 `json:"by_release"`
+	Releases  []string         `json:"releases"`
+	// ByClass counts what was lost or not sent so far.
+	ByClass map[Class]int64 `json:"by_class,omitempty"`
 }
 
 // Snapshot returns live numbers. It costs some microseconds.
@@ -188,7 +192,7 @@ func (d *Drill) Snapshot() Snapshot {
 		Elapsed: now, Count: r.all.Count, InFlight: d.inFlight.Load(),
 		Latency:   quantiles(recent.latency, recent.max),
 		ByRelease: r.releases.byName(), Releases: append([]string{}, r.releases.list...),
-		Recent: map[string]int64{},
+		Recent: map[string]int64{}, ByClass: maps.Clone(r.classes),
 	}
 	if len(r.phases) > 0 {
 		s.Phase = r.phases[len(r.phases)-1].name

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -35,7 +38,13 @@ func main() {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	every, _ := strconv.ParseInt(os.Getenv("FAIL_EVERY"), 10, 64) // pretend to have a bug; 0 has none
+	var requests atomic.Int64
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if every > 0 && requests.Add(1)%every == 0 {
+			http.Error(w, "a bug of this release", http.StatusInternalServerError)
+			return
+		}
 		fmt.Fprintf(w, "%s from release %s\n", greeting, os.Getenv("SEGUE_RELEASE"))
 	})
 	mux.HandleFunc("POST /echo", func(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +65,11 @@ func main() {
 		fmt.Fprintf(w, "%s, slowly\n", greeting)
 	})
 
-	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	host := os.Getenv("HOST")
+	if host == "" {
+		host = "127.0.0.1" // in a pod, HOST is empty no more: nobody would reach it
+	}
+	server := &http.Server{Addr: net.JoinHostPort(host, os.Getenv("PORT")), Handler: mux}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	over := make(chan error, 1)

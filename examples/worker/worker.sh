@@ -1,7 +1,7 @@
 #!/bin/sh
 # Takes the jobs that lie as files in $QUEUE, one after another, and writes what
 # it did to $DONE. Nothing in here keeps two workers from taking the same job:
-# `overlap: false` in segue.yaml does.
+# `type: recreate` in segue.yaml does.
 set -eu
 mkdir -p "$QUEUE"
 

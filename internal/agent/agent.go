@@ -12,11 +12,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/seguehq/segue/internal/clock"
 	"github.com/seguehq/segue/internal/control"
 	"github.com/seguehq/segue/internal/engine/process"
 	"github.com/seguehq/segue/internal/journal"
@@ -28,7 +30,8 @@ type Options struct {
 	Binary  string // path of segue, from which proxy and instances are started
 	Version string
 	Log     *slog.Logger
-	Ready   func() // called once when the control socket answers; may be nil
+	Ready   func()      // called once when the control socket answers; may be nil
+	Clock   clock.Clock // what decides by the time of day goes by it; nil is the machine's
 }
 
 // Agent is a running control plane.
@@ -42,9 +45,13 @@ type Agent struct {
 	ports   *process.Ports
 	trees   *process.Trees
 	sockets *sockets
+	control *net.UnixListener
 	proxy   *proxyHost
 	events  *hub
+	outbox  *outbox
 	metrics *metricsServer
+	clock   clock.Clock
+	gate    *gate
 
 	tasks  sync.WaitGroup
 	living context.Context // ends when the agent is to end: for what no caller waits for
@@ -98,19 +105,22 @@ func open(ctx context.Context, o Options) (*Agent, error) {
 	a.sockets = newSockets(o.Log)
 	a.proxy = newProxyHost(a)
 	a.metrics = &metricsServer{agent: a}
+	a.gate = newGate(a)
+	a.outbox = newOutbox(a)
 	return a, nil
 }
 
 func (a *Agent) run(ctx context.Context) error {
-	if err := a.loadSettings(); err != nil {
+	if err := errors.Join(a.setClock(ctx), a.loadSettings(), a.gate.load()); err != nil {
 		return err
 	}
-	l, err := control.Listen(a.socket())
+	a.sockets.inherit()
+	l, err := a.controlSocket()
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	defer l.Close()
-	a.sockets.inherit()
+	a.control = l
 	a.keepTickets(ctx)
 	if err := a.proxy.adopt(ctx); err != nil {
 		return err
@@ -121,6 +131,7 @@ func (a *Agent) run(ctx context.Context) error {
 	serving := a.serve(ctx, l)
 	a.sweep(ctx)
 	a.tasks.Go(func() { a.rotateLogs(ctx) })
+	a.tasks.Go(func() { a.outbox.run(ctx) })
 	a.metrics.apply(ctx)
 	if a.o.Ready != nil {
 		a.o.Ready()
@@ -148,6 +159,7 @@ func (a *Agent) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.endTasks(ctx, open)
 	for _, c := range known {
 		a.addService(c)
 	}
@@ -157,10 +169,10 @@ func (a *Agent) load(ctx context.Context) error {
 		if s == nil { // its first deploy was cut off
 			s = a.addService(journal.Current{Service: r.Service})
 		}
-		s.rollout = r
+		s.rollout, s.entered = r, -1
 	}
 	for _, s := range a.all() {
-		if err := errors.Join(s.adopt(ctx), s.loadPauses()); err != nil {
+		if err := errors.Join(s.adopt(ctx), s.loadPauses(), s.loadCalendar(), s.loadMaintenance(), s.loadSource()); err != nil {
 			return err
 		}
 	}

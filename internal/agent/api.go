@@ -12,12 +12,19 @@ import (
 	"github.com/seguehq/segue/internal/control"
 	"github.com/seguehq/segue/internal/deploy"
 	"github.com/seguehq/segue/internal/journal"
+	"github.com/seguehq/segue/internal/proxy"
 )
 
-// serve answers on the control socket until the agent ends. The channel gets
-// an error when it cannot go on.
+// lastCalls is how long the agent's end waits for calls that are under way: who
+// has begun a rollout is to hear so, on a busy machine, too. Those that wait for
+// something end at once (whileLiving).
+const lastCalls = 10 * time.Second
+
+// serve answers on the control socket until the agent ends, and for lastCalls
+// longer. The channel gets an error when it cannot go on.
 func (a *Agent) serve(ctx context.Context, l net.Listener) <-chan error {
-	server := &http.Server{Handler: control.Handler(a), BaseContext: func(net.Listener) context.Context { return ctx }}
+	calls, callOff := context.WithCancel(context.WithoutCancel(ctx))
+	server := &http.Server{Handler: control.Handler(a), BaseContext: func(net.Listener) context.Context { return calls }}
 	failed := make(chan error, 1)
 	a.tasks.Go(func() {
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -26,13 +33,22 @@ func (a *Agent) serve(ctx context.Context, l net.Listener) <-chan error {
 	})
 	a.tasks.Go(func() {
 		<-ctx.Done()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCalls)
 		defer cancel()
-		if server.Shutdown(last) != nil { // somebody is still watching
+		defer callOff()
+		if server.Shutdown(last) != nil { // somebody is still waiting
 			_ = server.Close()
 		}
 	})
 	return failed
+}
+
+// whileLiving is ctx for a call that may wait for long: it ends when the agent is
+// to end. Whoever has called asks the next one.
+func (a *Agent) whileLiving(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(a.living, func() { cancel(errors.New("the agent is going; ask the next one")) })
+	return ctx, func() { stop(); cancel(nil) }
 }
 
 // Deploy implements control.Agent.
@@ -45,11 +61,23 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 	if r := s.underWay(); r != nil && !q.Wait {
 		return control.Begun{}, busy(*r)
 	}
+	if err := s.fitsNow(q); err != nil {
+		return control.Begun{}, err
+	}
+	if q.Spec.Strategy.Beside() {
+		if err := a.proxy.mustKnow(ctx, proxy.KnowsSplit); err != nil {
+			return control.Begun{}, err
+		}
+	}
+	p := passage{Permit: q.Permit, service: s.name, running: s.now().Release != 0, calendar: q.Calendar, why: q.Why}
+	if _, err := a.gate.pass(p); err != nil {
+		return control.Begun{}, err
+	}
 	rel, err := a.makeRelease(ctx, s, q)
 	if err != nil {
 		return control.Begun{}, err
 	}
-	return a.rollTo(ctx, s, rel.Spec, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
+	b, err := a.rollTo(ctx, s, rel.Spec, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
 		r := deploy.Rollout{Kind: deploy.KindDeploy, To: rel.Number, Replicas: q.Spec.Replicas, Who: q.Who, Why: q.Why}
 		if c.Release == rel.Number && !q.Force {
 			if c.Replicas == q.Spec.Replicas {
@@ -57,8 +85,19 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 			}
 			r.Kind = deploy.KindScale
 		}
-		return r, nil
+		p.running = c.Release != 0
+		overruled := s.overrules(q)
+		if err := s.fits(rel.String(), rel.Spec.Migrate, overruled != ""); err != nil {
+			return r, err
+		}
+		against, err := a.gate.pass(p) // again: the lock of somebody who came meanwhile waits for us, or we for it
+		r.Against = joined(overruled, against)
+		return r, err
 	})
+	if err == nil {
+		s.arrange(q)
+	}
+	return b, err
 }
 
 // rollTo begins a rollout to a release that may listen on addresses of its own.
@@ -184,6 +223,9 @@ func (a *Agent) Rollback(ctx context.Context, q control.Request) (control.Begun,
 		return control.Begun{}, err
 	}
 	if r := s.underWay(); r != nil && q.Release == 0 && !q.Wait {
+		if r.Kind == deploy.KindContract {
+			return control.Begun{}, control.Errorf(control.CodeInvalid, "%s is in the contract of %s (rollout %d), which cannot be undone: what older releases need is being removed", s.name, deploy.Migrations(r.Brings), r.ID)
+		}
 		return s.callOff(*r, q)
 	}
 	to, err := s.rollbackTo(ctx, s.now(), q.Release)
@@ -258,7 +300,12 @@ func (a *Agent) Scale(ctx context.Context, q control.Request) (control.Begun, er
 // Restart implements control.Agent.
 func (a *Agent) Restart(ctx context.Context, q control.Request) (control.Begun, error) {
 	return a.change(ctx, q, func(c journal.Current) (deploy.Rollout, error) {
-		return deploy.Rollout{Kind: deploy.KindRestart, To: c.Release, Replicas: c.Replicas}, nil
+		p := passage{Permit: q.Permit, service: q.Service, running: true, why: q.Why}
+		if s := a.service(q.Service); s != nil {
+			p.calendar = s.calendar // s is locked by who calls us
+		}
+		against, err := a.gate.pass(p)
+		return deploy.Rollout{Kind: deploy.KindRestart, To: c.Release, Replicas: c.Replicas, Against: against}, err
 	})
 }
 
@@ -285,15 +332,18 @@ func (a *Agent) change(ctx context.Context, q control.Request, to func(journal.C
 	})
 }
 
-// History implements control.Agent. Pauses stand between the rollouts.
+// History implements control.Agent. Pauses and maintenance stand between the rollouts.
 func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.Rollout, error) {
 	past, err := a.journal.History(ctx, name, limit)
 	rs := append([]deploy.Rollout{}, past...)
 	for _, s := range a.all() {
 		if name == "" || name == s.name {
 			rs = append(rs, s.pastPauses()...)
+			rs = append(rs, s.pastClosings()...)
+			rs = append(rs, s.sourceNow().pastTries()...)
 		}
 	}
+	rs = append(rs, a.gate.pastGates(name)...)
 	slices.SortStableFunc(rs, func(a, b deploy.Rollout) int { return b.Began.Compare(a.Began) })
 	if limit > 0 && len(rs) > limit {
 		rs = rs[:limit]
@@ -322,6 +372,9 @@ func (a *Agent) end(err error) {
 
 // endEverything takes all services down, as they would be by `segue down`.
 func (a *Agent) endEverything(ctx context.Context) error {
+	for _, s := range a.all() {
+		s.sourceNow().end()
+	}
 	for _, s := range a.all() {
 		if r := s.underWay(); r != nil && r.Phase == deploy.Forward {
 			if _, err := s.callOff(*r, control.Request{Who: "the end of the agent"}); err != nil {

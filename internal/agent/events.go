@@ -125,7 +125,7 @@ func (a *Agent) endOf(ctx context.Context, id int64) (*control.Event, error) {
 	if s := a.service(r.Service); s != nil && s.isRolling(id) {
 		return nil, nil // its end is written and not yet acted on
 	}
-	return &control.Event{At: r.Ended, Rollout: id, End: r.Phase, Reason: r.Reason}, nil
+	return &control.Event{At: r.Ended, Rollout: id, End: r.Phase, Reason: r.Reason, Migrated: r.Migrated}, nil
 }
 
 func (s *service) isRolling(id int64) bool {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -64,7 +66,7 @@ func (s *service) Start(ctx context.Context, i deploy.Instance) error {
 	if rel == nil {
 		return fmt.Errorf("release %d is not kept any more", i.Release)
 	}
-	env, err := s.a.readEnv(s.name, i.Release)
+	env, err := s.instanceEnv(ctx, i)
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 	x := &proc{port: i.Port, notice: n, members: own}
 	if err := s.spawnWith(ctx, i, x, process.Command{
 		ID: i.ID, Argv: rel.Spec.Command, Dir: s.a.trees.Path(rel.Tree),
-		Env:     append(process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID), n.environ()...),
+		Env:     append(s.environ(i, env), n.environ()...),
 		LogFile: s.logFile(i.ID), Limits: rel.Spec.Limits, Sockets: sockets,
 	}); err != nil {
 		x.forget()
@@ -103,6 +105,18 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 	}
 	s.own(i, x)
 	return nil
+}
+
+// environ is an instance's environment. All instances of a service share a
+// store, which they need not use: what is in it outlives releases, so that it is
+// the service's own, or of several services, and is not removed with them.
+func (s *service) environ(i deploy.Instance, vars deploy.Environment) []string {
+	spec := s.spec(i.Release)
+	file := url.URL{Scheme: "sqlite", Path: filepath.Join(s.a.o.State, "stores", spec.StoreName()+".db")}
+	all := deploy.Environment{"SEGUE_STORE": file.String()}
+	maps.Copy(all, vars)
+	all["SEGUE_STOP_TIMEOUT"] = spec.Stop.Timeout.String()
+	return process.Environ(os.Environ(), all, i.Port, s.name, strconv.Itoa(i.Release), i.ID)
 }
 
 func (s *service) spawnWith(ctx context.Context, i deploy.Instance, x *proc, c process.Command) error {
@@ -250,7 +264,7 @@ func (s *service) WaitReady(ctx context.Context, i deploy.Instance) error {
 }
 
 func (s *service) target(i deploy.Instance) probe.Target {
-	env, err := s.a.readEnv(s.name, i.Release)
+	env, err := s.instanceEnv(s.a.living, i)
 	if err != nil {
 		s.log.Warn("environment for probes", "error", err)
 	}
@@ -260,7 +274,7 @@ func (s *service) target(i deploy.Instance) probe.Target {
 		said = x.notice.said()
 	}
 	full := deploy.Environment{}
-	for _, kv := range process.Environ(os.Environ(), env, i.Port, s.name, strconv.Itoa(i.Release), i.ID) {
+	for _, kv := range s.environ(i, env) {
 		k, v, _ := strings.Cut(kv, "=")
 		full[k] = v
 	}

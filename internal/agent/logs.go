@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -27,6 +28,7 @@ func (a *Agent) rotateLogs(ctx context.Context) {
 			for _, i := range s.fleet.List() {
 				all[s.logFile(i.ID)] = s.spec(i.Release).Logs
 			}
+			maps.Copy(all, s.taskLogs())
 		}
 		return all
 	})

@@ -185,6 +185,7 @@ func (s *service) stillness(ctx context.Context, until time.Time, patience bool)
 type load struct {
 	inflight int
 	held     int64
+	writes   int64 // of those in flight
 }
 
 // load asks every proxy, those that leave included.
@@ -197,6 +198,7 @@ func (h *proxyHost) load(ctx context.Context, service string) (load, error) {
 				continue
 			}
 			sum.held += x.Held
+			sum.writes += x.Writes
 			for _, i := range x.Instances {
 				sum.inflight += i.InFlight
 			}

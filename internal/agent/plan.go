@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"sync"
@@ -36,18 +37,30 @@ func (a *Agent) Plan(ctx context.Context, q control.DeployRequest) (control.Plan
 	}
 	r := deploy.Rollout{ID: -1, Service: q.Spec.Name, Kind: deploy.KindDeploy, To: p.To, ToGen: -1, Replicas: q.Spec.Replicas, Phase: deploy.Forward}
 	var fleet []deploy.Instance
+	brought := q.Spec.Migrate.Has()
 	if s := a.service(q.Spec.Name); s != nil {
 		c := s.now()
 		p.From, r.From, r.FromGen, r.Before = c.Release, c.Release, c.Gen, c.Replicas
 		fleet = s.fleet.List()
 		p.Changes = changes(s.spec(c.Release), q.Spec)
+		if c.Release != 0 {
+			brought = s.spec(c.Release).Migrate.Lacks(brought)
+		}
 	}
 	if p.From == p.To && !q.Force {
 		r.Kind, r.ToGen = deploy.KindScale, r.FromGen
 		p.Nothing = r.Before == r.Replicas
 	}
 	if !p.Nothing {
-		p.Steps, err = simulate(ctx, q.Spec.Strategy, r, fleet)
+		r.Brings = brought
+		if q.Spec.Prepare, err = a.unprepared(ctx, q.Spec); err != nil {
+			return p, err
+		}
+		for _, h := range q.Spec.Prepare {
+			p.Prepare = append(p.Prepare, h.Name)
+		}
+		p.Steps, err = simulate(ctx, q.Spec, r, fleet)
+		p.Stages = stageWords(&q.Spec, r)
 	}
 	return p, err
 }
@@ -74,17 +87,33 @@ type paper struct {
 	n     int
 }
 
-func simulate(ctx context.Context, strategy deploy.Strategy, r deploy.Rollout, fleet []deploy.Instance) ([]deploy.Step, error) {
+func simulate(ctx context.Context, spec deploy.Service, r deploy.Rollout, fleet []deploy.Instance) ([]deploy.Step, error) {
 	w := &paper{}
 	fleet = slices.DeleteFunc(fleet, func(i deploy.Instance) bool { return i.State != deploy.Serving })
-	_, err := rollout.Rolling(ctx, rollout.Parts{Engine: w, Prober: w, Router: paperRouter{}, Journal: paperJournal{w},
-		Fleet: rollout.NewFleet(fleet), Strategy: strategy, AtOnce: 1}, r)
+	r.Promoted = math.MaxInt // nothing is waited for
+	_, err := rollout.Run(ctx, rollout.Parts{Engine: w, Prober: w, Router: paperRouter{}, Journal: paperJournal{w}, Tasks: w,
+		Fleet: rollout.NewFleet(fleet), Spec: spec, AtOnce: 1}, r)
 	return w.steps, err
 }
 
 func (*paper) Start(context.Context, deploy.Instance) error     { return nil }
 func (*paper) Stop(context.Context, deploy.Instance) error      { return nil }
 func (*paper) WaitReady(context.Context, deploy.Instance) error { return nil }
+
+func (*paper) Run(context.Context, deploy.Rollout, int, deploy.Hook, func(string)) error { return nil }
+
+// stageWords tells the stages of a rollout to people, if there are several.
+func stageWords(spec *deploy.Service, r deploy.Rollout) []string {
+	stages := rollout.Plan(spec, r)
+	if len(stages) < 2 {
+		return nil
+	}
+	var out []string
+	for n := range stages {
+		out = append(out, stages[n].String())
+	}
+	return out
+}
 
 type paperRouter struct{}
 

@@ -51,7 +51,7 @@ func TestSimulate(t *testing.T) {
 		{"nothing", rolling, deploy.Rollout{Kind: deploy.KindScale, From: 1, FromGen: 5, To: 1, ToGen: 5, Replicas: 2, Before: 2}, serving(1, 5, 2), "end"},
 	} {
 		c.r.ID, c.r.Service, c.r.Phase = -1, "web", deploy.Forward
-		steps, err := simulate(t.Context(), c.strategy, c.r, c.fleet)
+		steps, err := simulate(t.Context(), deploy.Service{Strategy: c.strategy}, c.r, c.fleet)
 		if got := story(steps); err != nil || got != c.want {
 			t.Errorf("%s: %v\n got %s\nwant %s", c.what, err, got, c.want)
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/seguehq/segue/internal/control"
 	"github.com/seguehq/segue/internal/engine/process"
 	"github.com/seguehq/segue/internal/proxy"
 )
@@ -24,6 +25,7 @@ type proxyHost struct {
 	current *proxyProc
 	leaving []*proxyProc  // replaced, and still answering on old connections
 	changed chan struct{} // closed when current changes
+	idle    bool          // there is no current one, and none is needed
 	number  int
 	problem string
 	closing bool
@@ -53,19 +55,30 @@ func (h *proxyHost) file(number int, ext string) string {
 func (h *proxyHost) set(p *proxyProc) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.current = p
+	h.become(p)
+}
+
+// become makes p the current proxy; nil is for none, as none is needed. mu is held.
+func (h *proxyHost) become(p *proxyProc) {
+	h.current, h.idle = p, p == nil
 	close(h.changed)
 	h.changed = make(chan struct{})
 }
+
+// errIdle is for who wants something of the proxy when nothing listens any more.
+var errIdle = errors.New("no proxy is needed, and none runs")
 
 // get returns the current proxy, waiting for one while it is being replaced.
 func (h *proxyHost) get(ctx context.Context) (*proxyProc, error) {
 	for {
 		h.mu.Lock()
-		p, changed := h.current, h.changed
+		p, changed, idle := h.current, h.changed, h.idle
 		h.mu.Unlock()
 		if p != nil {
 			return p, nil
+		}
+		if idle {
+			return nil, errIdle
 		}
 		select {
 		case <-ctx.Done():
@@ -80,6 +93,17 @@ func (h *proxyHost) now() *proxyProc {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.current
+}
+
+// all lists the proxies that are there: the current one last.
+func (h *proxyHost) all() []*proxyProc {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := slices.Clone(h.leaving)
+	if h.current != nil {
+		all = append(all, h.current)
+	}
+	return all
 }
 
 // apply gives the proxy the table as it is now. When it returns, every later
@@ -177,9 +201,7 @@ func (h *proxyHost) dropSockets(ctx context.Context, keys []string) {
 		return
 	}
 	if len(h.a.sockets.all()) == 0 {
-		if h.lost(p) {
-			h.retire(ctx, p)
-		}
+		h.dismiss(ctx, p)
 		return
 	}
 	if err := p.client.RemoveListeners(ctx, keys); err != nil {
@@ -203,13 +225,7 @@ func (h *proxyHost) down(ctx context.Context, id string) {
 // that does not hear it, since it has died or is too old, has none or cuts them
 // when the instance is stopped.
 func (h *proxyHost) drain(ctx context.Context, id string, timeout time.Duration) {
-	h.mu.Lock()
-	all := slices.Clone(h.leaving)
-	if h.current != nil {
-		all = append(all, h.current)
-	}
-	h.mu.Unlock()
-	for _, p := range all {
+	for _, p := range h.all() {
 		if err := p.client.Drain(ctx, id, timeout); err != nil && ctx.Err() == nil && !p.hasEnded() {
 			h.a.log.Warn("tell the proxy that an instance drains", "instance", id, "error", err)
 		}
@@ -240,4 +256,18 @@ func (h *proxyHost) inflight(ctx context.Context, id string) (left int, err erro
 		err = count(p)
 	}
 	return left, errors.Join(err, h.withLeaving(ctx, count))
+}
+
+// mustKnow refuses what the proxy, started by an older Segue, would pass over.
+func (h *proxyHost) mustKnow(ctx context.Context, what string) error {
+	p := h.now()
+	if p == nil {
+		return nil // it is started from the binary that we are of
+	}
+	st, err := p.client.Status(ctx)
+	if err != nil || slices.Contains(st.Knows, what) {
+		return err
+	}
+	return control.Errorf(control.CodeInvalid, "the proxy, segue %s, was started before segue was upgraded and does not know how to %s requests; run `segue upgrade`, which loses none",
+		st.Version, map[string]string{proxy.KnowsSplit: "divide", proxy.KnowsMaintenance: "refuse"}[what])
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
 	"github.com/seguehq/segue/internal/engine/process"
 	"github.com/seguehq/segue/internal/proxy"
 )
@@ -27,10 +28,13 @@ type identity struct {
 
 // adopt finds the proxies that an earlier agent has left. The newest is the
 // current one and gives us the listening sockets; older ones go on draining.
+// They are watched once all are known: a proxy that ends meanwhile is not to be
+// replaced while a newer one is there.
 func (h *proxyHost) adopt(ctx context.Context) error {
 	if err := os.MkdirAll(h.dir(), 0o700); err != nil {
 		return fmt.Errorf("state folder: %w", err)
 	}
+	var found []*proxyProc
 	for _, n := range h.recorded() {
 		h.number = max(h.number, n)
 		p, err := h.adoptOne(n)
@@ -45,7 +49,7 @@ func (h *proxyHost) adopt(ctx context.Context) error {
 		// Told so before its agent died; it closes its control socket last.
 		if err == nil && st.Leaving || errors.Is(err, syscall.ECONNREFUSED) {
 			h.leaving = append(h.leaving, p)
-			h.watch(ctx, p)
+			found = append(found, p)
 			continue
 		}
 		files, lerr := p.client.Listeners(ctx)
@@ -59,7 +63,10 @@ func (h *proxyHost) adopt(ctx context.Context) error {
 		if h.current != nil {
 			h.retire(ctx, h.current)
 		}
-		h.current = p
+		h.set(p)
+		found = append(found, p)
+	}
+	for _, p := range found {
 		h.watch(ctx, p)
 	}
 	return nil
@@ -144,7 +151,7 @@ func (h *proxyHost) fork(ctx context.Context, n int, binary string) (*process.Pr
 	for _, key := range keys {
 		pass = append(pass, process.Socket{Name: "traffic", File: files[key]})
 	}
-	env := process.Environ(os.Environ(), nil, 0, "segue", "", "proxy-"+strconv.Itoa(n))
+	env := process.Environ(os.Environ(), tuning(os.Environ()), 0, "segue", "", "proxy-"+strconv.Itoa(n))
 	proc, err := h.a.engine.Prepare(ctx, process.Command{ID: "proxy-" + strconv.Itoa(n), Argv: []string{binary, "proxy"},
 		Dir: h.dir(), Env: append(env, proxy.Environ(keys)...), LogFile: h.log(), Sockets: pass})
 	if err != nil {
@@ -155,6 +162,19 @@ func (h *proxyHost) fork(ctx context.Context, n int, binary string) (*process.Pr
 		return nil, err
 	}
 	return proc, proc.Release(ctx)
+}
+
+// tuning is what an environment says to Go's runtime. Unlike an instance, the
+// proxy is ours: who sets GOMEMLIMIT for the agent means it too.
+func tuning(env []string) deploy.Environment {
+	vars := make(deploy.Environment)
+	for _, kv := range env {
+		switch k, v, _ := strings.Cut(kv, "="); k {
+		case "GODEBUG", "GOGC", "GOMAXPROCS", "GOMEMLIMIT", "GORACE", "GOTRACEBACK":
+			vars[k] = v
+		}
+	}
+	return vars
 }
 
 func listenFile(path string) (*os.File, error) {
@@ -239,6 +259,19 @@ func (h *proxyHost) replaceNow(ctx context.Context, binary string) error {
 	return nil
 }
 
+// dismiss retires p, if it is the current proxy, without another in its place.
+func (h *proxyHost) dismiss(ctx context.Context, p *proxyProc) {
+	h.mu.Lock()
+	is := h.current == p && !h.closing
+	if is {
+		h.become(nil)
+	}
+	h.mu.Unlock()
+	if is {
+		h.retire(ctx, p)
+	}
+}
+
 // retire tells a proxy to drain and end; it does so by itself.
 func (h *proxyHost) retire(ctx context.Context, p *proxyProc) {
 	h.mu.Lock()
@@ -255,8 +288,8 @@ func (h *proxyHost) retire(ctx context.Context, p *proxyProc) {
 // end drains the proxy, and waits until it has ended and with it those that
 // drain already.
 func (h *proxyHost) end(ctx context.Context) error {
-	if p := h.now(); p != nil && h.lost(p) {
-		h.retire(ctx, p)
+	if p := h.now(); p != nil {
+		h.dismiss(ctx, p)
 	}
 	h.mu.Lock()
 	leaving := slices.Clone(h.leaving)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -55,6 +56,11 @@ func (a *Agent) makeRelease(ctx context.Context, s *service, q control.DeployReq
 	if err := writeJSON(a.envFile(s.name, r.Number), q.Env); err != nil {
 		return nil, err
 	}
+	if len(q.ReadEnv) > 0 {
+		if err := writeJSON(a.overlayFile(s.name, r.Number), q.ReadEnv); err != nil {
+			return nil, err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.releases[r.Number] == nil {
@@ -68,7 +74,15 @@ func (a *Agent) digest(ctx context.Context, q control.DeployRequest) (string, er
 	if err != nil {
 		return "", err
 	}
-	return deploy.DigestOf(q.Tree, q.Spec, q.Env, salt)
+	env := q.Env
+	if len(q.ReadEnv) > 0 {
+		env = deploy.Environment{}
+		maps.Copy(env, q.Env)
+		for k, v := range q.ReadEnv {
+			env["maintenance/"+k] = v // no variable has such a name
+		}
+	}
+	return deploy.DigestOf(q.Tree, q.Spec, env, salt)
 }
 
 // HasTree implements control.Agent.
@@ -106,8 +120,12 @@ func (a *Agent) Releases(ctx context.Context, name string) ([]control.Release, e
 	out := []control.Release{}
 	for _, r := range kept {
 		s := a.service(r.Service)
-		out = append(out, control.Release{Service: r.Service, Number: r.Number, Digest: r.Digest, Made: r.Made,
-			Command: r.Spec.Command, Serving: s != nil && s.now().Release == r.Number})
+		x := control.Release{Service: r.Service, Number: r.Number, Digest: r.Digest, Made: r.Made, Command: r.Spec.Command}
+		if s != nil {
+			x.Has = r.Spec.Migrate.Has()
+			x.Serving, x.TooOld = s.now().Release == r.Number, s.tooOld(&r)
+		}
+		out = append(out, x)
 	}
 	return out, nil
 }
@@ -122,7 +140,7 @@ func (s *service) now() journal.Current {
 // sockets that nobody needs, releases beyond those to be kept.
 func (a *Agent) afterRollout(ctx context.Context, s *service) {
 	if a.proxy.now() != nil {
-		if err := a.proxy.apply(ctx); err != nil {
+		if err := a.proxy.apply(ctx); err != nil && !errors.Is(err, errIdle) { // the end of another service may just have dismissed it
 			s.log.Warn("tell the proxy", "error", err)
 		}
 		a.closeSockets(ctx)
@@ -185,6 +203,9 @@ func (s *service) prune(ctx context.Context) error {
 	if r := s.underWay(); r != nil {
 		used[r.From], used[r.To] = true, true
 	}
+	if p := s.whoPrepares(); p != nil {
+		used[p.Release] = true
+	}
 	for _, r := range kept {
 		if keep[served[r.Number]]--; keep[served[r.Number]] >= 0 || used[r.Number] {
 			continue
@@ -195,8 +216,10 @@ func (s *service) prune(ctx context.Context) error {
 		s.mu.Lock()
 		delete(s.releases, r.Number)
 		s.mu.Unlock()
-		if err := os.Remove(s.a.envFile(s.name, r.Number)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
+		for _, name := range []string{s.a.envFile(s.name, r.Number), s.a.overlayFile(s.name, r.Number)} {
+			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
 		}
 		if err := s.dropLogs(r.Number); err != nil {
 			return err

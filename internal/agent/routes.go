@@ -39,13 +39,14 @@ func (s *service) routes(leaving bool) (proxy.Service, bool) {
 		return proxy.Service{}, false
 	}
 	p := proxyService(spec)
-	p.Listen, p.Paused = listen, s.routedPause()
+	p.Listen, p.Paused, p.Maintenance = listen, s.routedPause(), s.routedMaintenance(spec)
 	for _, i := range s.fleet.List() {
 		if s.routed(i) {
 			p.Instances = append(p.Instances, proxy.Instance{ID: i.ID, Addr: i.Addr(), Release: strconv.Itoa(i.Release),
 				Protocol: string(s.spec(i.Release).Proxy.Protocol)})
 		}
 	}
+	s.divide(&p)
 	return p, true
 }
 
@@ -98,7 +99,7 @@ func (s *service) listeningReleases(kind func(*deploy.Service) bool) (spec *depl
 		if spec == nil {
 			spec = &r.Spec
 		}
-		for _, key := range r.Spec.Listen {
+		for _, key := range r.Spec.Addresses() {
 			if !slices.Contains(listen, key) {
 				listen = append(listen, key)
 			}

@@ -19,34 +19,54 @@ import (
 // the goroutine that runs rollouts and keeps the fleet between them. It is the
 // Engine, Prober and Router of its rollouts.
 type service struct {
-	a     *Agent
-	name  string
-	log   *slog.Logger
-	fleet *rollout.Fleet
-	jobs  chan deploy.Rollout // at most one; the journal admits one open rollout
-	abort chan string
+	a       *Agent
+	name    string
+	log     *slog.Logger
+	fleet   *rollout.Fleet
+	jobs    chan deploy.Rollout // at most one; the journal admits one open rollout
+	abort   chan string
+	promote chan rollout.Word
 
 	once sync.Once // of launch, for one that came after the agent's start
 
-	mu       sync.Mutex
-	current  journal.Current
-	rollout  *deploy.Rollout // under way
-	settled  chan struct{}   // closed when no rollout is under way any more
-	releases map[int]*deploy.Release
-	procs    map[string]*proc
-	health   map[string]context.CancelFunc
-	unready  map[string]bool
-	handed   bool              // the proxy has let go of the addresses, see direct.go
-	notes    map[string]string // by instance: its progress, for status
-	problem  string
-	pauses   []pause // oldest first; the last may be the one it is in
+	mu        sync.Mutex
+	current   journal.Current
+	rollout   *deploy.Rollout // under way
+	settled   chan struct{}   // closed when no rollout is under way any more
+	releases  map[int]*deploy.Release
+	procs     map[string]*proc
+	health    map[string]context.CancelFunc
+	unready   map[string]bool
+	handed    bool              // the proxy has let go of the addresses, see direct.go
+	notes     map[string]string // by instance: its progress, for status
+	problem   string
+	preparing *control.Preparing     // who runs its preparations; nil: nobody
+	tasks     map[string]deploy.Logs // by log file: those that run
+	pauses    []pause                // oldest first; the last may be the one it is in
+	calendar  deploy.Calendar
+	source    *source // whose commits are deployed; nil: nobody's
+
+	stewardBell chan struct{}
+	closings    []maintenance // oldest first; the last may be the one it is in
+	tended      bool          // the steward has nothing more to do for it
+	stewardDoes string        // for people
+	stewardLeft int           // requests in flight that maintenance waits for, or waited for in vain
+	stewardNews chan struct{} // closed when the steward has done something
+
+	contractBell chan struct{}
+	ledger       ledger // of its migrations
+
+	entered      int           // the rollout's stage whose routes are in force; -1 before the first
+	stageChanged chan struct{} // closed when that changes
+	stageNote    string        // what the stage waits for
 }
 
 func newService(a *Agent, c journal.Current) *service {
 	return &service{a: a, name: c.Service, current: c, log: a.log.With("service", c.Service), fleet: rollout.NewFleet(nil),
-		jobs: make(chan deploy.Rollout, 1), abort: make(chan string, 1), settled: make(chan struct{}),
+		contractBell: make(chan struct{}, 1), stewardBell: make(chan struct{}, 1), stewardNews: make(chan struct{}),
+		jobs: make(chan deploy.Rollout, 1), abort: make(chan string, 1), promote: make(chan rollout.Word, 1), stageChanged: make(chan struct{}), settled: make(chan struct{}),
 		releases: map[int]*deploy.Release{}, procs: map[string]*proc{}, health: map[string]context.CancelFunc{},
-		unready: map[string]bool{}, notes: map[string]string{}}
+		unready: map[string]bool{}, notes: map[string]string{}, tasks: map[string]deploy.Logs{}}
 }
 
 // adopt takes on the instances that the journal holds.
@@ -63,6 +83,9 @@ func (s *service) adopt(ctx context.Context) error {
 		return err
 	}
 	s.fleet = rollout.NewFleet(instances)
+	if err := s.readLedger(ctx); err != nil {
+		return err
+	}
 	for _, i := range instances {
 		if err := s.adoptInstance(ctx, i); err != nil {
 			return err
@@ -82,6 +105,9 @@ func (s *service) launch(ctx context.Context) {
 		}
 	}
 	s.a.tasks.Go(func() { s.run(ctx) })
+	s.a.tasks.Go(func() { s.steward(ctx) })
+	s.a.tasks.Go(func() { s.contractor(ctx) })
+	s.source.launch()
 }
 
 // run keeps the fleet as it is until there is a rollout, and then runs that.
@@ -108,7 +134,7 @@ func (s *service) keep(ctx context.Context) (deploy.Rollout, bool) {
 		go func() {
 			defer close(done)
 			t := rollout.Target{Service: s.name, Release: c.Release, Gen: c.Gen, Count: c.Replicas}
-			rollout.Keep(keeping, s.parts(s.strategy(c.Release)), t)
+			rollout.Keep(keeping, s.parts(s.runs(c.Release)), t)
 		}()
 	}
 	defer func() { stop(); <-done }()
@@ -127,7 +153,7 @@ func (s *service) roll(ctx context.Context, r deploy.Rollout) {
 	if n == 0 {
 		n = r.From
 	}
-	phase, err := rollout.Rolling(ctx, s.parts(s.strategy(n)), r)
+	phase, err := rollout.Run(ctx, s.parts(s.runs(n)), r)
 	if err != nil {
 		s.log.Info("rollout interrupted", "id", r.ID, "error", err)
 		return
@@ -142,27 +168,41 @@ func (s *service) settle(ctx context.Context, id int64) {
 	if err != nil {
 		s.log.Error("read what the service is now", "error", err)
 	}
+	past, err := s.a.journal.History(ctx, s.name, 0)
+	if err != nil {
+		s.log.Error("read what the database is now", "error", err)
+	}
 	s.mu.Lock()
 	for _, c := range known {
 		if c.Service == s.name {
 			s.current = c
 		}
 	}
-	s.rollout = nil
+	if err == nil {
+		s.ledger = ledgerOf(past, s.migrates(s.current.Release))
+	}
+	s.rollout, s.stageNote = nil, ""
 	select {
 	case <-s.abort: // it came too late
+	default:
+	}
+	select {
+	case <-s.promote:
 	default:
 	}
 	close(s.settled)
 	s.settled = make(chan struct{})
 	s.mu.Unlock()
+	s.forgetHooks(id)
 	s.a.afterRollout(ctx, s)
+	s.tend() // it may have brought what maintenance waits for
+	s.ringContractor()
 	s.a.events.wake(id)
 }
 
-func (s *service) parts(strategy deploy.Strategy) rollout.Parts {
-	return rollout.Parts{Engine: s, Prober: s, Router: s, Journal: s.a.record, Fleet: s.fleet, Strategy: strategy,
-		Abort: s.abort, AtOnce: 4 * runtime.NumCPU(), Told: s.told, Problem: s.trouble}
+func (s *service) parts(spec deploy.Service) rollout.Parts {
+	return rollout.Parts{Engine: s, Prober: s, Router: s, Journal: s.a.record, Judge: s, Tasks: s, Fleet: s.fleet, Spec: spec,
+		Abort: s.abort, Promote: s.promote, Entered: s.staged, Note: s.waitsFor, Waiting: s.waitsForWord, AtOnce: 4 * runtime.NumCPU(), Told: s.told, Problem: s.trouble}
 }
 
 // release returns a kept release, nil if there is none of that number.
@@ -172,12 +212,13 @@ func (s *service) release(number int) *deploy.Release {
 	return s.releases[number]
 }
 
-// strategy is that of a release; of none, whatever takes instances out.
-func (s *service) strategy(release int) deploy.Strategy {
+// runs is what the strategy of a release is read from; of none, whatever takes
+// instances out.
+func (s *service) runs(release int) deploy.Service {
 	if r := s.release(release); r != nil {
-		return r.Spec.Strategy
+		return r.Spec
 	}
-	return deploy.Strategy{Overlap: true}
+	return deploy.Service{Name: s.name, Strategy: deploy.Strategy{Overlap: true}}
 }
 
 // spec is a release's settings.
@@ -193,6 +234,18 @@ func (s *service) told(step deploy.Step) {
 	s.log.Info("step", "verb", step.Verb, "instance", step.Instance, "release", step.Release, "note", step.Note)
 	s.mu.Lock()
 	switch step.Verb {
+	case deploy.StepStage:
+		if s.rollout != nil {
+			s.rollout.Stage, s.rollout.StageAt, s.stageNote = step.Stage, step.At, ""
+		}
+	case deploy.StepPromote:
+		if s.rollout != nil {
+			s.rollout.Promoted = step.Stage
+		}
+	case deploy.StepExpanded, deploy.StepBackfilled, deploy.StepContracted:
+		if s.rollout != nil {
+			s.rollout.Migrated, s.rollout.Did = step.Verb, step.Note
+		}
 	case deploy.StepBack:
 		if s.rollout != nil {
 			s.rollout.Phase, s.rollout.Reason = deploy.Backward, step.Note
@@ -215,6 +268,7 @@ func (s *service) told(step deploy.Step) {
 		s.unwatchHealth(step.Instance)
 	}
 	s.a.events.wake(step.Rollout)
+	s.a.outbox.wake()
 }
 
 // trouble is called with what could not be done and is tried again.
@@ -258,6 +312,8 @@ func (s *service) begin(ctx context.Context, waitForIt bool, change func(journal
 		select {
 		case <-ctx.Done():
 			return b, context.Cause(ctx)
+		case <-s.a.living.Done():
+			return b, errors.New("the agent ends or is replaced; nothing was begun, try again")
 		case <-settled:
 		}
 	}
@@ -278,11 +334,22 @@ func (s *service) tryBegin(ctx context.Context, change func(journal.Current) (de
 	}
 	r.Service, r.Phase, r.Began = s.name, deploy.Forward, time.Now()
 	r.From, r.FromGen, r.Before = s.current.Release, s.current.Gen, s.current.Replicas
+	s.brings(&r)
+	if to := s.releases[r.To]; to != nil && r.To != r.From {
+		if err := s.fits(to.String(), to.Spec.Migrate, r.Kind == deploy.KindDeploy); err != nil { // a deploy has asked
+			return control.Begun{}, s.settled, err
+		}
+	}
+	if r.Kind != deploy.KindMode {
+		r.Mode = s.modeFor(r.To)
+	}
 	if _, err := s.a.record.Begin(ctx, &r); err != nil {
 		return control.Begun{}, s.settled, fmt.Errorf("nothing was changed: %w", err)
 	}
-	s.rollout = &r
+	s.rollout, s.entered = &r, -1
+	s.ledger.begun(r)
 	s.jobs <- r
+	s.a.outbox.wake()
 	return control.Begun{Rollout: r}, s.settled, nil
 }
 

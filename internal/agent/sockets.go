@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -25,7 +26,13 @@ type sockets struct {
 	mu     sync.Mutex
 	files  map[string]*os.File
 	spares []*os.File // inherited ones that nobody has asked for yet
+
+	control *os.File // inherited, of the control API; nil: there is none, or it was taken
 }
+
+// controlName is what the control socket is called among those that an agent
+// passes on to the next (LISTEN_FDNAMES).
+const controlName = "segue-control"
 
 func newSockets(log *slog.Logger) *sockets {
 	return &sockets{log: log, files: map[string]*os.File{}}
@@ -36,6 +43,7 @@ func newSockets(log *slog.Logger) *sockets {
 func (s *sockets) inherit() {
 	pid, _ := strconv.Atoi(os.Getenv("LISTEN_PID"))
 	n, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"} {
 		os.Unsetenv(name)
 	}
@@ -44,8 +52,34 @@ func (s *sockets) inherit() {
 	}
 	for fd := 3; fd < 3+n; fd++ {
 		unix.CloseOnExec(fd)
-		s.spares = append(s.spares, s.park(os.NewFile(uintptr(fd), "inherited "+strconv.Itoa(fd))))
+		f := os.NewFile(uintptr(fd), "inherited "+strconv.Itoa(fd))
+		if fd-3 < len(names) && names[fd-3] == controlName && s.control == nil {
+			s.control = f
+			continue
+		}
+		s.spares = append(s.spares, s.park(f))
 	}
+}
+
+// takeControl returns the inherited control socket, nil if there is none.
+func (s *sockets) takeControl() *net.UnixListener {
+	f := s.control
+	if f == nil {
+		return nil
+	}
+	s.control = nil
+	defer f.Close() // the listener has a copy
+	l, err := net.FileListener(f)
+	if err != nil {
+		s.log.Warn("take the control socket over", "error", err)
+		return nil
+	}
+	u, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil
+	}
+	return u
 }
 
 // adopt takes sockets that a proxy has given back; those that are here already
@@ -226,12 +260,18 @@ func (s *sockets) pick(keys []string) map[string]*os.File {
 
 // passOn puts the sockets where the program finds them that this process is
 // about to exec itself into, and returns the environment that tells it so
-// (sd_listen_fds(3)). It overwrites descriptors: nothing but exec may follow.
-func (s *sockets) passOn() ([]string, error) {
+// (sd_listen_fds(3)). control may be nil. It overwrites descriptors: nothing but
+// exec may follow.
+func (s *sockets) passOn(control *os.File) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	files := slices.Collect(maps.Values(s.files))
+	names := slices.Repeat([]string{"service"}, len(files))
+	if control != nil {
+		files, names = append(files, control), append(names, controlName)
+	}
 	var high []int // copies out of the way of where they are to be
-	for _, f := range s.files {
+	for _, f := range files {
 		err := withFD(f, func(fd uintptr) error {
 			up, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 1024)
 			high = append(high, up)
@@ -246,7 +286,7 @@ func (s *sockets) passOn() ([]string, error) {
 			return nil, fmt.Errorf("pass on the listening sockets: %w", err)
 		}
 	}
-	return []string{fmt.Sprint("LISTEN_PID=", os.Getpid()), fmt.Sprint("LISTEN_FDS=", len(high))}, nil
+	return []string{fmt.Sprint("LISTEN_PID=", os.Getpid()), fmt.Sprint("LISTEN_FDS=", len(high)), "LISTEN_FDNAMES=" + strings.Join(names, ":")}, nil
 }
 
 // withFD calls fn with a file's descriptor and leaves its mode alone: Fd would

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -28,11 +31,11 @@ func (a *Agent) Upgrade(ctx context.Context, q control.UpgradeRequest, tell func
 	if err != nil {
 		return err
 	}
-	version, err := tryBinary(ctx, binary)
+	next, err := tryBinary(ctx, binary)
 	if err != nil {
 		return control.Errorf(control.CodeInvalid, "%v; nothing was changed", err)
 	}
-	if err := tell(fmt.Sprintf("%s is segue %s", binary, version)); err != nil {
+	if err := tell(fmt.Sprintf("%s is segue %s", binary, next.Version)); err != nil {
 		return err
 	}
 	if old := a.proxy.now(); old != nil {
@@ -43,11 +46,29 @@ func (a *Agent) Upgrade(ctx context.Context, q control.UpgradeRequest, tell func
 			return err
 		}
 	}
+	r := &Replacement{Binary: binary, sockets: a.sockets}
+	if next.Control {
+		if r.control, err = a.control.File(); err != nil {
+			return fmt.Errorf("keep the control socket: %w; the old agent goes on", err)
+		}
+	}
 	if err := tell("the agent is replaced in its place"); err != nil {
 		return err
 	}
-	a.end(&Replacement{binary, a.sockets})
+	a.end(r)
 	return nil
+}
+
+// controlSocket is what the control API answers on: that of the agent whose place
+// this one has taken, in which those wait who have called in between, or a new one.
+func (a *Agent) controlSocket() (*net.UnixListener, error) {
+	if l := a.sockets.takeControl(); l != nil {
+		if _, err := os.Stat(a.socket()); err == nil {
+			return l, nil
+		}
+		l.Close() // nobody finds it any more
+	}
+	return control.Listen(a.socket())
 }
 
 // Capabilities is what `segue version --json` prints: how an agent learns
@@ -56,27 +77,30 @@ type Capabilities struct {
 	Version string `json:"version"`
 	Go      string `json:"go"`
 	Journal int    `json:"journal"` // the newest journal format that it reads
+	Control bool   `json:"control"` // it takes the control socket of the agent before it
 }
 
 // tryBinary runs a binary to see that it is a segue that works here and reads
 // our journal.
-func tryBinary(ctx context.Context, binary string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+func tryBinary(ctx context.Context, binary string) (c Capabilities, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("`version --json` takes longer than a minute"))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, "version", "--json")
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s does not run: %w %s", binary, err, strings.TrimSpace(complaint.String()))
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return c, fmt.Errorf("%s does not run: %w %s", binary, err, strings.TrimSpace(complaint.String()))
 	}
-	var c Capabilities
 	if err := json.Unmarshal(out.Bytes(), &c); err != nil || c.Version == "" {
-		return "", fmt.Errorf("%s is no segue: `version --json` does not tell one", binary)
+		return c, fmt.Errorf("%s is no segue: `version --json` does not tell one", binary)
 	}
 	if c.Journal < journal.Version {
-		return "", fmt.Errorf("%s is too old: it reads journal format %d, this state folder has %d", binary, c.Journal, journal.Version)
+		return c, fmt.Errorf("%s is too old: it reads journal format %d, this state folder has %d", binary, c.Journal, journal.Version)
 	}
-	return c.Version, nil
+	return c, nil
 }
 
 // Replacement is the error with which Run returns when the agent is to be
@@ -84,6 +108,7 @@ func tryBinary(ctx context.Context, binary string) (string, error) {
 type Replacement struct {
 	Binary  string
 	sockets *sockets
+	control *os.File // nil: the binary would not know what to do with it
 }
 
 func (r *Replacement) Error() string { return "the agent is to be replaced by " + r.Binary }
@@ -91,7 +116,7 @@ func (r *Replacement) Error() string { return "the agent is to be replaced by " 
 // Exec puts the binary in the place of this process, with the listening
 // sockets. It returns only when that fails.
 func (r *Replacement) Exec(args, env []string) error {
-	passed, err := r.sockets.passOn()
+	passed, err := r.sockets.passOn(r.control)
 	if err != nil {
 		return err
 	}

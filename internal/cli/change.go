@@ -54,6 +54,10 @@ func (c *rollbackCmd) Run(e *env) error {
 			return &exitError{exitUsage, fmt.Sprintf("rollback: %q is neither a service nor a release's number", a)}
 		}
 	}
+	service, done, err := e.there(service, func(f fleet, name string) error { return f.rollback(e, name, release, c.changeFlags) })
+	if done || err != nil {
+		return err
+	}
 	return e.change(service, c.changeFlags, control.Request{Release: release}, (*control.Client).Rollback)
 }
 
@@ -79,16 +83,29 @@ func (c *scaleCmd) Run(e *env) error {
 	if err != nil || len(c.Args) > 2 {
 		return &exitError{exitUsage, fmt.Sprintf("scale: how many? %q is no number; write `segue scale [SERVICE] 3`", count)}
 	}
+	service, done, err := e.there(service, func(f fleet, name string) error { return f.scale(e, name, n, c.changeFlags) })
+	if done || err != nil {
+		return err
+	}
 	return e.change(service, c.changeFlags, control.Request{Replicas: n}, (*control.Client).Scale)
 }
 
 type restartCmd struct {
 	changeFlags `kong:"embed"`
+	gateFlags   `kong:"embed"`
 	Service     string `arg:"" optional:"" help:"The service, if there are several."`
 }
 
 func (c *restartCmd) Run(e *env) error {
-	return e.change(c.Service, c.changeFlags, control.Request{}, (*control.Client).Restart)
+	name, done, err := e.there(c.Service, func(f fleet, name string) error { return f.restart(e, name, c.changeFlags) })
+	if done || err != nil {
+		return err
+	}
+	q := control.Request{Permit: c.permit()}
+	return e.change(name, c.changeFlags, q, func(agent *control.Client, ctx context.Context, q control.Request) (control.Begun, error) {
+		gate := control.PassRequest{Permit: q.Permit, Service: q.Service, Who: q.Who, Why: q.Why, Wait: q.Wait, WaitWindow: c.WaitWindow}
+		return e.passing(agent, gate, func() (control.Begun, error) { return agent.Restart(ctx, q) })
+	})
 }
 
 type downCmd struct {
@@ -100,7 +117,14 @@ type downCmd struct {
 
 func (c *downCmd) Run(e *env) error {
 	if !c.All {
-		return e.change(c.Service, c.changeFlags, control.Request{}, (*control.Client).Down)
+		name, done, err := e.there(c.Service, func(f fleet, name string) error { return f.down(e, name, c.changeFlags) })
+		if done || err != nil {
+			return err
+		}
+		return e.change(name, c.changeFlags, control.Request{}, (*control.Client).Down)
+	}
+	if err := e.onlyHere("down --all"); err != nil {
+		return err
 	}
 	st, err := e.agent().Status(e)
 	if err != nil {
@@ -115,7 +139,7 @@ func (c *downCmd) Run(e *env) error {
 		}
 	}
 	if c.Agent {
-		return e.agent().Quit(e, true)
+		return e.endAll()
 	}
 	return nil
 }

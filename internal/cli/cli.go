@@ -11,10 +11,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
+	"github.com/seguehq/segue/check"
 	"github.com/seguehq/segue/internal/config"
 	"github.com/seguehq/segue/internal/control"
 	"github.com/seguehq/segue/internal/deploy"
@@ -27,6 +29,7 @@ const (
 	exitUsage      = 2
 	exitRolledBack = 3
 	exitLost       = 4
+	exitNotNow     = 5
 )
 
 // env is what a command runs with.
@@ -36,13 +39,15 @@ type env struct {
 	out, err io.Writer
 	flags    *globals
 	app      *kong.Kong
-	helped   *int // at least 0 once help was printed
+	helped   *int     // at least 0 once help was printed
+	behind   []string // the arguments after the first --
 }
 
 // globals are the flags that every command takes.
 type globals struct {
 	File  string `short:"c" default:"segue.yaml" type:"path" help:"The file that describes the services."`
 	State string `env:"SEGUE_STATE" placeholder:"DIR" help:"The agent's state folder. Default: .segue beside segue.yaml if there is one, else /var/lib/segue (root) or ~/.local/state/segue."`
+	To    string `env:"SEGUE_TO" placeholder:"ENGINE" help:"Who runs the services: machine, kubernetes[:CONTEXT[/NAMESPACE]] or ecs. Default: what segue.yaml says."`
 	JSON  bool   `name:"json" help:"Print facts as JSON."`
 }
 
@@ -51,21 +56,38 @@ type commands struct {
 
 	Up       upCmd       `cmd:"" help:"Run the agent here in the foreground and deploy what segue.yaml says. Ctrl-C stops everything."`
 	Deploy   deployCmd   `cmd:"" help:"Make the running services what segue.yaml says, without losing a request."`
+	Prepare  prepareCmd  `cmd:"" help:"Run what a release needs done long before its deploy, once."`
 	Rollback rollbackCmd `cmd:"" help:"Go back to an earlier release, or undo the rollout that is under way."`
 	Scale    scaleCmd    `cmd:"" help:"Change how many instances of a service run."`
 	Restart  restartCmd  `cmd:"" help:"Replace all instances of a service by new ones of the same release."`
 	Down     downCmd     `cmd:"" help:"Drain and stop services."`
 
-	Pause  pauseCmd  `cmd:"" help:"Park the requests of a service for a while, so that nothing reaches its instances."`
-	Resume resumeCmd `cmd:"" help:"Let a paused service's requests go on."`
+	Pause   pauseCmd   `cmd:"" help:"Park the requests of a service for a while, so that nothing reaches its instances."`
+	Promote promoteCmd `cmd:"" help:"Let a rollout that waits go on to its next stage."`
+	Resume  resumeCmd  `cmd:"" help:"Let a paused service's requests go on."`
+
+	Maintenance maintenanceCmd `cmd:"" help:"Keep requests, or only those that write, from a service while it is worked on."`
+
+	Job jobCmd `cmd:"" help:"List, run, suspend and resume the jobs that services run at their times."`
+
+	Message messageCmd `cmd:"" help:"Look at the messages that no handler could take, and try them again."`
+	Migrate migrateCmd `cmd:"" help:"Change the database that old and new release share: expand, backfill, contract."`
+
+	Freeze freezeCmd `cmd:"" help:"Refuse deploys until a time."`
+	Source sourceCmd `cmd:"" help:"Show and hurry the Git branches that are watched and deployed."`
+	Lock   lockCmd   `cmd:"" help:"Refuse the deploys of others while a command runs."`
 
 	Status   statusCmd   `cmd:"" help:"Show services, instances and what is under way."`
 	Releases releasesCmd `cmd:"" help:"List the releases that are kept."`
 	History  historyCmd  `cmd:"" help:"List rollouts: who, when, why, and how each ended."`
+	Notify   notifyCmd   `cmd:"" help:"Try the webhooks that are told of what happens to a service."`
 	Logs     logsCmd     `cmd:"" help:"Show what instances have written."`
 
 	Drill    drillCmd    `cmd:"" help:"Send real traffic, alone or around a command, and explain every lost request."`
+	Check    checkCmd    `cmd:"" help:"Find out how a server really shuts down, and what its clients lose by it."`
+	Lint     lintCmd     `cmd:"" help:"Find what loses requests in Kubernetes manifests, compose files and systemd units."`
 	Plan     planCmd     `cmd:"" help:"Show what a deploy would do, step by step, without doing it."`
+	Render   renderCmd   `cmd:"" help:"Write what runs the services on Kubernetes or Amazon ECS, for others to apply."`
 	Validate validateCmd `cmd:"" help:"Check segue.yaml."`
 	Schema   schemaCmd   `cmd:"" help:"Print the JSON Schema of segue.yaml, for editors."`
 
@@ -76,7 +98,9 @@ type commands struct {
 	Completion completionCmd `cmd:"" help:"Print a completion script for bash, zsh or fish."`
 	Help       helpCmd       `cmd:"" help:"Explain a command or a topic (exit-codes)."`
 
-	Proxy proxyCmd `cmd:"" hidden:"" help:"Run the proxy. The agent does this."`
+	Carry      carryCmd      `cmd:"" hidden:"" help:"Copy segue into a folder. A migration's pod does this."`
+	Proxy      proxyCmd      `cmd:"" hidden:"" help:"Run the proxy. The agent does this."`
+	ReadSource readSourceCmd `cmd:"" hidden:"" help:"Read a Git repository. The agent does this."`
 }
 
 // Main runs segue with its arguments and returns the exit code.
@@ -107,8 +131,19 @@ func Main(args []string, in io.Reader, out, errw io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = k.Run(&env{ctx, in, out, errw, &c.globals, app, &code})
+	e := &env{ctx, in, out, errw, &c.globals, app, &code, behind(args)}
+	if err = e.onlyHere(k.Command()); err == nil {
+		err = k.Run(e)
+	}
 	return report(errw, err)
+}
+
+// behind is what stands after the first --, of which the parser keeps no place.
+func behind(args []string) []string {
+	if n := slices.Index(args, "--"); n >= 0 {
+		return args[n+1:]
+	}
+	return nil
 }
 
 // An exitError ends the command with a code of its own. An empty message was
@@ -125,6 +160,7 @@ func report(w io.Writer, err error) int {
 	var exit *exitError
 	var bad config.Errors
 	var refused *control.Error
+	var nonsense *check.InvalidError
 	switch {
 	case err == nil:
 		return exitDone
@@ -136,9 +172,15 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &bad):
 		fmt.Fprintln(w, bad.Show())
 		return exitUsage
+	case errors.As(err, &nonsense):
+		fmt.Fprintln(w, "segue:", err)
+		return exitUsage
 	case errors.As(err, &refused) && refused.Code == control.CodeInvalid:
 		fmt.Fprintln(w, "segue:", err)
 		return exitUsage
+	case errors.As(err, &refused) && (refused.Code == control.CodeClosed || refused.Code == control.CodeLocked):
+		fmt.Fprintln(w, "segue:", err)
+		return exitNotNow
 	case errors.Is(err, context.Canceled): // by Ctrl-C or SIGTERM: nothing else cancels a command
 		fmt.Fprintln(w, "segue: interrupted; what the agent has begun goes on, `segue status` shows it")
 		return exitFailed

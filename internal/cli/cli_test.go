@@ -34,6 +34,8 @@ func TestExitCodes(t *testing.T) {
 		{"a wrong file", config.Errors{{File: "segue.yaml", Line: 3, Column: 1, What: "unknown key"}}, 2, "segue.yaml:3:1: "},
 		{"rolled back", ended(deploy.RolledBack), 3, ""},
 		{"deployed", ended(deploy.Done), 0, ""},
+		{"outside a window", control.Errorf(control.CodeClosed, "web is closed"), 5, "segue: web is closed\n"},
+		{"locked", control.Errorf(control.CodeLocked, "web is locked"), 5, "segue: web is locked\n"},
 		{"lost", &exitError{exitLost, ""}, 4, ""},
 		{"a code of its own", &exitError{42, "sh: exit status 42"}, 42, "segue: sh: exit status 42\n"},
 		{"joined", errors.Join(&exitError{exitRolledBack, ""}, errors.New("more")), 3, ""},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/seguehq/segue/internal/config"
 	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
 	"github.com/seguehq/segue/internal/engine/process"
 )
 
@@ -22,8 +23,14 @@ type deployFlags struct {
 	Services []string `arg:"" optional:"" name:"service" help:"Only these services of the file."`
 	Why      string   `help:"Why, for the history." placeholder:"TEXT"`
 	Force    bool     `help:"Replace the instances even when nothing has changed."`
-	Wait     bool     `help:"Wait for a rollout that is under way instead of being refused."`
+	Wait     bool     `help:"Wait for a rollout that is under way, or somebody's lock, instead of being refused."`
 	NoBuild  bool     `help:"Do not run release.build; take the files as they are."`
+	Image    string   `help:"Elsewhere than on one machine: this image, in place of what segue.yaml says." placeholder:"REF"`
+	Adopt    bool     `help:"On Kubernetes: take over objects of the same names that somebody else has made."`
+	Drill    string   `help:"On Kubernetes: undo the deploy when requests to this URL are lost meanwhile; cluster sends them to the Service from a Job." placeholder:"URL|cluster"`
+	gateFlags
+
+	FromSource bool `hidden:"" help:"The agent deploys a commit of the service's source, which stays what it is."`
 }
 
 func (c *deployCmd) Help() string {
@@ -39,20 +46,56 @@ hangs, the old one is put back and the exit code is 3.`
 }
 
 func (c *deployCmd) Run(e *env) error {
-	stepAside()
-	f, err := e.load()
+	f, found, err := e.asked(c.Services)
 	if err != nil {
 		return err
 	}
-	return e.deploy(e.agent(), f, c.deployFlags)
+	// Where a cluster runs the services none is beside us, and a command that is
+	// starved, and says nothing for seconds, is taken for dead there.
+	if !slices.ContainsFunc(found, func(s located) bool { return s.fleet != nil }) {
+		stepAside()
+	}
+	for _, g := range groups(found) {
+		if err := e.deployGroup(f, g, c.deployFlags); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// deploy deploys the services of a file, one after another.
+// deployGroup deploys services that are run by the same.
+func (e *env) deployGroup(f *config.File, g []located, c deployFlags) error {
+	if g[0].fleet == nil {
+		services := make([]config.Service, len(g))
+		for i, s := range g {
+			services[i] = s.Service
+		}
+		return e.deployHere(e.agent(), f, services, c)
+	}
+	for _, s := range g {
+		if err := s.fleet.deploy(e, s.Service, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deploy deploys the services of a file on this machine, whoever runs them
+// elsewhere.
 func (e *env) deploy(agent *control.Client, f *config.File, c deployFlags) error {
 	services, err := chosen(f, c.Services)
 	if err != nil {
 		return err
 	}
+	services = slices.Clone(services)
+	for i := range services {
+		where{engine: deploy.EngineProcess}.settle(&services[i])
+	}
+	return e.deployHere(agent, f, services, c)
+}
+
+// deployHere deploys services one after another.
+func (e *env) deployHere(agent *control.Client, f *config.File, services []config.Service, c deployFlags) error {
 	if err := agent.Settings(e, control.Settings{Metrics: f.Metrics, AccessLog: f.AccessLog}); err != nil {
 		return err
 	}
@@ -80,11 +123,20 @@ func chosen(f *config.File, names []string) ([]config.Service, error) {
 }
 
 func (e *env) deployOne(agent *control.Client, s config.Service, c deployFlags) error {
+	gate := control.PassRequest{Permit: c.permit(), Service: s.Name, Calendar: &s.Calendar, Who: who(), Why: c.Why, Wait: c.Wait, WaitWindow: c.WaitWindow}
+	if err := e.pass(agent, gate); err != nil {
+		return err
+	}
 	tree, err := e.release(agent, s, c.NoBuild)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	b, err := agent.Deploy(e, control.DeployRequest{Spec: s.Service, Env: s.Env, Tree: tree, Who: who(), Why: c.Why, Force: c.Force, Wait: c.Wait})
+	if err := migrations(&s); err != nil {
+		return err
+	}
+	q := control.DeployRequest{Spec: s.Service, Env: s.Env, ReadEnv: s.ReadEnv, Tree: tree, Who: who(), Why: c.Why, Force: c.Force, Wait: c.Wait,
+		Permit: gate.Permit, Calendar: s.Calendar, Source: s.Source, KeepSource: c.FromSource}
+	b, err := e.passing(agent, gate, func() (control.Begun, error) { return agent.Deploy(e, q) })
 	if err != nil {
 		return err
 	}
@@ -93,13 +145,8 @@ func (e *env) deployOne(agent *control.Client, s config.Service, c deployFlags) 
 
 // release builds a service's files and sees that the agent has them.
 func (e *env) release(agent *control.Client, s config.Service, noBuild bool) (tree string, err error) {
-	if s.Build != "" && !noBuild {
-		e.say("%s: build: %s", s.Name, s.Build)
-		began := time.Now()
-		if err := process.Build(e, s.Dir, s.Build, e.err); err != nil {
-			return "", fmt.Errorf("%s; nothing was changed", firstLine(err.Error())) // what follows is its output, which was shown
-		}
-		e.say("%s: built in %s", s.Name, round(time.Since(began)))
+	if err := e.build(s, noBuild); err != nil {
+		return "", err
 	}
 	m, err := process.Digest(e, s.Dir, s.Files)
 	if err != nil {
@@ -109,6 +156,20 @@ func (e *env) release(agent *control.Client, s config.Service, noBuild bool) (tr
 		return m.Digest, err
 	}
 	return e.send(agent, s)
+}
+
+// build runs what the service is built by.
+func (e *env) build(s config.Service, noBuild bool) error {
+	if s.Build == "" || noBuild {
+		return nil
+	}
+	e.say("%s: build: %s", s.Name, s.Build)
+	began := time.Now()
+	if err := process.Build(e, s.Dir, s.Build, e.err); err != nil {
+		return fmt.Errorf("%s; nothing was changed", firstLine(err.Error())) // what follows is its output, which was shown
+	}
+	e.say("%s: built in %s", s.Name, round(time.Since(began)))
+	return nil
 }
 
 // send sends a release's files to the agent.

@@ -19,7 +19,7 @@ import (
 )
 
 type drillCmd struct {
-	URL     string   `arg:"" help:"Where to send the requests."`
+	URL     string   `arg:"" help:"Where to send the requests. With --in-cluster also the name of a service."`
 	Command []string `arg:"" optional:"" passthrough:"" help:"After --: a command to run while the traffic goes on."`
 
 	Rate        float64       `short:"r" default:"200" help:"Requests per second, whatever becomes of the earlier ones."`
@@ -39,7 +39,11 @@ type drillCmd struct {
 
 	ReleaseHeader string `default:"Segue-Release" help:"Response header that names the release which answered."`
 	NoPeek        bool   `help:"Do not look whether a kept-alive connection was closed before it is used again, as careless clients do."`
-	Report        string `help:"Write the HTML report here. Default: segue-drill.html in the temporary folder; '' writes none." default:"${report}" placeholder:"FILE"`
+	InCluster     bool   `help:"Send the requests from a Job in the cluster that --to or the file says."`
+	Image         string `help:"With --in-cluster: an image that has segue as its entry point. Default: the file's, or one of this program, pushed to the service's repository." placeholder:"REF"`
+
+	Progress time.Duration `help:"With --json: write a line of live numbers so often, and then the report in one line, for programs that read along." placeholder:"1s"`
+	Report   string        `help:"Write the HTML report here. Default: segue-drill.html in the temporary folder; '' writes none." default:"${report}" placeholder:"FILE"`
 }
 
 func (c *drillCmd) Help() string {
@@ -48,6 +52,7 @@ func (c *drillCmd) Help() string {
   segue drill http://localhost:8080 -- segue deploy
   segue drill http://localhost:8080/cart -X POST --body '{"n":1}' --rate 500 -- segue restart
   segue drill https://shop.example -- kubectl rollout restart deploy/shop
+  segue drill shop --in-cluster --to kubernetes -- kubectl drain node-1 --ignore-daemonsets
 
 Requests go out at a constant rate however slow the answers are (no coordinated omission), and
 none is ever sent a second time to hide a loss. Every failure is explained. The exit code is 4
@@ -59,12 +64,18 @@ func (c *drillCmd) Run(e *env) error {
 	if err != nil {
 		return &exitError{exitUsage, err.Error()}
 	}
+	if c.InCluster {
+		return c.inside(e, plan)
+	}
 	// The command's output must not tear the live line apart.
 	opts := []drill.Option{}
 	var live *liveLine
 	if f, ok := tty(e.err); ok && !e.flags.JSON {
 		live = &liveLine{w: f}
-		opts = append(opts, drill.Progress(500*time.Millisecond, live.show))
+		opts = append(opts, drill.Progress(500*time.Millisecond, func(s drill.Snapshot) { live.show(drillLine(s)) }))
+	}
+	if e.flags.JSON && c.Progress > 0 {
+		opts = append(opts, drill.Progress(c.Progress, func(s drill.Snapshot) { writeLive(e.out, s) }))
 	}
 	r, cmdErr := c.send(e, plan, live, opts)
 	live.clear()
@@ -74,11 +85,16 @@ func (c *drillCmd) Run(e *env) error {
 	return c.tell(e, r, cmdErr)
 }
 
-func (c *drillCmd) send(e *env, p drill.Plan, live *liveLine, opts []drill.Option) (*drill.Result, error) {
-	argv := c.Command
-	if len(argv) > 0 && argv[0] == "--" {
-		argv = argv[1:]
+func drillLine(s drill.Snapshot) string {
+	phase := s.Phase
+	if phase != "" {
+		phase = " " + phase
 	}
+	return fmt.Sprintf("drill%s %s: %d sent, %d lost, %.0f/s, p99 %s", phase, s.Elapsed.Round(time.Second), s.Sent, s.Lost, s.Rate, s.Latency.P99.Round(10*time.Microsecond))
+}
+
+func (c *drillCmd) send(e *env, p drill.Plan, live *liveLine, opts []drill.Option) (*drill.Result, error) {
+	argv := afterDashes(c.Command)
 	if len(argv) == 0 {
 		p.Duration = c.Duration
 		return drill.Run(e, p, opts...)
@@ -94,14 +110,23 @@ func (c *drillCmd) send(e *env, p drill.Plan, live *liveLine, opts []drill.Optio
 	}, opts...)
 }
 
+// afterDashes is a passed-through command without the "--" before it.
+func afterDashes(argv []string) []string {
+	if len(argv) > 0 && argv[0] == "--" {
+		return argv[1:]
+	}
+	return argv
+}
+
 // runCommand runs the user's command, which gets the signals of the terminal
-// by itself; ours only end it when it is not its.
-func runCommand(ctx context.Context, e *env, argv []string, live *liveLine) error {
+// by itself; ours only end it when it is not its. Its environment is ours, and more.
+func runCommand(ctx context.Context, e *env, argv []string, live *liveLine, more ...string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, live.through(e.out), live.through(e.err)
 	if e.flags.JSON {
 		cmd.Stdout = live.through(e.err) // stdout is for our JSON
 	}
+	cmd.Env = append(os.Environ(), more...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
@@ -149,7 +174,11 @@ func body(s string) ([]byte, error) {
 
 // tell prints the result and makes the exit code.
 func (c *drillCmd) tell(e *env, r *drill.Result, cmdErr error) error {
-	if e.flags.JSON {
+	if e.flags.JSON && c.Progress > 0 {
+		if err := writeResult(e.out, r); err != nil {
+			return err
+		}
+	} else if e.flags.JSON {
 		if err := r.WriteJSON(e.out); err != nil {
 			return err
 		}

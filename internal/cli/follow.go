@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seguehq/segue/internal/control"
@@ -19,11 +20,24 @@ type outcome struct {
 	Nothing bool `json:"nothing,omitempty"`
 }
 
+// nothing tells that a service is already as it is asked to be.
+func (e *env) nothing(service string) error {
+	return e.print(outcome{Nothing: true}, func(w out) { fmt.Fprintf(w, "%s: nothing to do, all is as asked\n", service) })
+}
+
+// over tells how a rollout ended, and ends the command likewise.
+func (e *env) over(r deploy.Rollout) error {
+	if err := e.print(outcome{Rollout: r}, func(w out) { tellEnd(w, r) }); err != nil {
+		return err
+	}
+	return ended(r.Phase)
+}
+
 // follow shows a rollout until its end. An agent that goes meanwhile and comes
 // back is followed on: the rollout does not end with it.
 func (e *env) follow(agent *control.Client, service string, b control.Begun) error {
 	if b.Nothing {
-		return e.print(outcome{Nothing: true}, func(w out) { fmt.Fprintf(w, "%s: nothing to do, all is as asked\n", service) })
+		return e.nothing(service)
 	}
 	view := e.newView(b.Rollout)
 	end, err := e.watch(agent, b.Rollout.ID, view)
@@ -34,7 +48,7 @@ func (e *env) follow(agent *control.Client, service string, b control.Begun) err
 	if err != nil {
 		return err
 	}
-	b.Rollout.Phase, b.Rollout.Reason, b.Rollout.Ended = end.End, end.Reason, end.At
+	b.Rollout.Phase, b.Rollout.Reason, b.Rollout.Ended, b.Rollout.Migrated = end.End, end.Reason, end.At, end.Migrated
 	if err := e.print(outcome{Rollout: b.Rollout}, func(w out) { tellEnd(w, b.Rollout) }); err != nil {
 		return err
 	}
@@ -46,12 +60,19 @@ func (e *env) follow(agent *control.Client, service string, b control.Begun) err
 
 func tellEnd(w out, r deploy.Rollout) {
 	took := round(r.Ended.Sub(r.Began))
+	if r.Kind == deploy.KindContract && r.Phase == deploy.RolledBack {
+		fmt.Fprintf(w, "%s: the contract of %s has failed after %s; it can be tried again, and release %d serves on\nreason: %s\n", r.Service, deploy.Migrations(r.Brings), took, r.To, printable(r.Reason))
+		return
+	}
 	if r.Phase == deploy.RolledBack {
 		back := fmt.Sprintf("release %d is back", r.From)
 		if r.From == 0 {
 			back = "nothing of it is left running"
 		}
 		fmt.Fprintf(w, "%s: rolled back after %s; %s\nreason: %s\n", r.Service, took, back, printable(r.Reason))
+		if r.Expanded() {
+			fmt.Fprintf(w, "the database keeps what %s added, with which both releases work; `segue migrate rollback` takes it back\n", deploy.Migrations(r.Brings))
+		}
 		return
 	}
 	switch r.Kind {
@@ -59,6 +80,13 @@ func tellEnd(w out, r deploy.Rollout) {
 		fmt.Fprintf(w, "%s: down after %s\n", r.Service, took)
 	case deploy.KindScale:
 		fmt.Fprintf(w, "%s: %s of release %d after %s\n", r.Service, plural(r.Replicas, "instance"), r.To, took)
+	case deploy.KindContract:
+		fmt.Fprintf(w, "%s: the contract of %s is done after %s", r.Service, deploy.Migrations(r.Brings), took)
+		if strings.Contains(r.Did, deploy.NothingRemoved) {
+			fmt.Fprintf(w, "; %s\n", deploy.NothingRemoved)
+		} else {
+			fmt.Fprintln(w, "; releases without it cannot come back")
+		}
 	default:
 		fmt.Fprintf(w, "%s: release %d serves with %s after %s\n", r.Service, r.To, plural(r.Replicas, "instance"), took)
 	}

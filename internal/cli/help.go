@@ -13,6 +13,7 @@ const exitCodes = `segue ends with one of these codes:
   2  usage or configuration: the command line or segue.yaml is wrong
   3  rolled back: the new release did not work out, the old one serves
   4  requests were lost, in a drill
+  5  not now: outside a deploy window, in a freeze, or somebody else has a lock
 `
 
 func (c *helpCmd) Run(e *env) error {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seguehq/segue/internal/deploy"
@@ -13,6 +15,10 @@ type historyCmd struct {
 }
 
 func (c *historyCmd) Run(e *env) error {
+	done, err := e.everywhere(c.Service, func(f fleet, names []string) error { return f.history(e, names, c.Number) })
+	if done || err != nil {
+		return err
+	}
 	rs, err := e.agent().History(e, c.Service, c.Number)
 	if err != nil {
 		return err
@@ -23,9 +29,17 @@ func (c *historyCmd) Run(e *env) error {
 func writeHistory(t out, rs []deploy.Rollout) {
 	fmt.Fprintln(t, "ROLLOUT\tSERVICE\tWHAT\tFROM\tTO\tWHEN\tTOOK\tWHO\tENDED\tWHY")
 	for _, r := range rs {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(r.ID), r.Service, r.Kind, orDash(r.From), orDash(r.To),
-			r.Began.Local().Format("2006-01-02 15:04:05"), took(r), r.Who, r.Phase, whyOf(r))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", orDash(r.ID), orAll(r.Service), r.Kind, orDash(r.From), orDash(r.To),
+			r.Began.Local().Format("2006-01-02 15:04:05"), took(r), r.Who, endOf(r), whyOf(r))
 	}
+}
+
+// endOf is how a rollout ended: of a contract there is nothing to roll back.
+func endOf(r deploy.Rollout) deploy.Phase {
+	if r.Kind == deploy.KindContract && r.Phase == deploy.RolledBack {
+		return "failed"
+	}
+	return r.Phase
 }
 
 func took(r deploy.Rollout) string {
@@ -36,8 +50,19 @@ func took(r deploy.Rollout) string {
 }
 
 func whyOf(r deploy.Rollout) string {
+	text := printable(firstLine(r.Why))
 	if r.Reason != "" {
-		return printable(summary(r.Reason))
+		text = printable(summary(r.Reason))
 	}
-	return printable(firstLine(r.Why))
+	switch {
+	case r.Expanded():
+		text += fmt.Sprintf(" (the database keeps %s)", deploy.Migrations(r.Brings))
+	case len(r.Brings) > 0 && r.Reason == "": // a reason says what it is about
+		did := printable(firstLine(cmp.Or(r.Did, deploy.Migrations(r.Brings))))
+		text = strings.TrimSuffix(did+": "+text, ": ")
+	}
+	if r.Against != "" {
+		text += fmt.Sprintf(" (against: %s)", printable(r.Against))
+	}
+	return text
 }

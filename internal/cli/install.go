@@ -110,6 +110,7 @@ Restart=always
 RestartSec=200ms
 # Proxy and instances outlive the agent.
 KillMode=process
+# segue-lint:ignore send-sigkill because what outlives the agent must not be killed with it
 SendSIGKILL=no
 # Limits of instances are cgroups below this unit's own.
 Delegate=yes

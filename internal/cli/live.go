@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
-
-	"github.com/seguehq/segue/drill"
 )
 
 // A liveLine is one line at the bottom of the terminal that is rewritten, with
@@ -17,15 +14,11 @@ type liveLine struct {
 	shown bool
 }
 
-func (l *liveLine) show(s drill.Snapshot) {
+func (l *liveLine) show(text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.erase()
-	phase := s.Phase
-	if phase != "" {
-		phase = " " + phase
-	}
-	fmt.Fprintf(l.w, "drill%s %s: %d sent, %d lost, %.0f/s, p99 %s", phase, s.Elapsed.Round(time.Second), s.Sent, s.Lost, s.Rate, s.Latency.P99.Round(10*time.Microsecond))
+	fmt.Fprint(l.w, text)
 	l.shown = true
 }
 

@@ -20,29 +20,38 @@ built: the files are taken as they are now.`
 }
 
 func (c *planCmd) Run(e *env) error {
-	f, err := e.load()
-	if err != nil {
-		return err
-	}
-	services, err := chosen(f, c.Services)
+	_, found, err := e.asked(c.Services)
 	if err != nil {
 		return err
 	}
 	plans := []control.Plan{}
-	for _, s := range services {
+	var specs []deploy.Service
+	for _, s := range found {
+		if err := migrationsNow(&s.Service); err != nil {
+			return err
+		}
+		if s.fleet != nil {
+			if err := s.fleet.plan(e, s.Service, c.Force); err != nil {
+				return err
+			}
+			continue
+		}
 		m, err := process.Digest(e, s.Dir, s.Files)
 		if err != nil {
 			return err
 		}
-		p, err := e.agent().Plan(e, control.DeployRequest{Spec: s.Service, Env: s.Env, Tree: m.Digest, Force: c.Force})
+		p, err := e.agent().Plan(e, control.DeployRequest{Spec: s.Service.Service, Env: s.Env, ReadEnv: s.ReadEnv, Tree: m.Digest, Force: c.Force})
 		if err != nil {
 			return err
 		}
-		plans = append(plans, p)
+		plans, specs = append(plans, p), append(specs, s.Service.Service)
+	}
+	if len(plans) == 0 {
+		return nil // each of the others has shown its own
 	}
 	return e.print(plans, func(w out) {
 		for n, p := range plans {
-			writePlan(w, p, services[n].Service)
+			writePlan(w, p, specs[n])
 		}
 	})
 }
@@ -62,6 +71,9 @@ func writePlan(w out, p control.Plan, s deploy.Service) {
 	if s.Build != "" {
 		fmt.Fprintf(w, "  build first: %s (the plan takes the files as they are now)\n", s.Build)
 	}
+	if len(p.Prepare) > 0 {
+		fmt.Fprintf(w, "  prepare first: %s, never done yet (`segue prepare` does it beforehand)\n", strings.Join(p.Prepare, ", "))
+	}
 	if p.Kept {
 		fmt.Fprintf(w, "  release %d is kept from before and is used again\n", p.To)
 	}
@@ -69,6 +81,9 @@ func writePlan(w out, p control.Plan, s deploy.Service) {
 		fmt.Fprintf(w, "  settings that change: %s\n", strings.Join(p.Changes, ", "))
 	}
 	fmt.Fprintf(w, "  surge %d, unavailable %d; drain up to %s, stop up to %s\n", s.Strategy.Surge, s.Strategy.Unavailable, s.Drain.Timeout, s.Stop.Timeout)
+	for n, stage := range p.Stages {
+		fmt.Fprintf(w, "  stage %d  %s\n", n+1, stage)
+	}
 	for n, step := range p.Steps {
 		fmt.Fprintf(w, "  %3d  %-17s %s\n", n+1, planWords[step.Verb], step.Instance+endNote(step))
 	}
@@ -76,11 +91,11 @@ func writePlan(w out, p control.Plan, s deploy.Service) {
 
 var planWords = map[deploy.Verb]string{
 	deploy.StepStart: "start", deploy.StepReady: "wait until ready", deploy.StepShift: "send requests to", deploy.StepDrain: "drain",
-	deploy.StepStop: "stop", deploy.StepGone: "gone", deploy.StepEnd: "end",
+	deploy.StepStage: "stage", deploy.StepExpanded: "expanded", deploy.StepBackfilled: "backfilled", deploy.StepStop: "stop", deploy.StepGone: "gone", deploy.StepEnd: "end",
 }
 
 func endNote(s deploy.Step) string {
-	if s.Verb == deploy.StepEnd {
+	if s.Verb == deploy.StepEnd || s.Verb == deploy.StepStage {
 		return s.Note
 	}
 	return ""

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/seguehq/segue/internal/control"
+	"github.com/seguehq/segue/internal/deploy"
 )
 
 type releasesCmd struct {
@@ -12,6 +13,10 @@ type releasesCmd struct {
 }
 
 func (c *releasesCmd) Run(e *env) error {
+	done, err := e.everywhere(c.Service, func(f fleet, names []string) error { return f.releases(e, names) })
+	if done || err != nil {
+		return err
+	}
 	rs, err := e.agent().Releases(e, c.Service)
 	if err != nil {
 		return err
@@ -25,6 +30,9 @@ func writeReleases(t out, rs []control.Release) {
 		serving := ""
 		if r.Serving {
 			serving = "serving"
+		}
+		if len(r.TooOld) > 0 {
+			serving = "cannot serve: lacks " + deploy.Migrations(r.TooOld) + ", contracted"
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%.12s\t%s\t%s\n", r.Service, r.Number, r.Made.Local().Format("2006-01-02 15:04:05"),
 			r.Digest, strings.Join(r.Command, " "), serving)

@@ -16,6 +16,10 @@ type statusCmd struct {
 }
 
 func (c *statusCmd) Run(e *env) error {
+	done, err := e.everywhere("", func(f fleet, names []string) error { return f.status(e, names, c.Watch) })
+	if done || err != nil {
+		return err
+	}
 	if !c.Watch {
 		st, err := e.agent().Status(e)
 		if err != nil {
@@ -100,14 +104,40 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 		fmt.Fprintf(w, ", %s waiting", plural(s.Held, "request"))
 	}
 	fmt.Fprintln(w)
-	if r := s.Rollout; r != nil {
+	if r := s.Rollout; r != nil && r.Kind == deploy.KindContract {
+		fmt.Fprintf(w, "  rollout %d, contract, begun %s ago by %s\n", r.ID, ago(now.Sub(r.Began)), r.Who)
+	} else if r != nil {
 		fmt.Fprintf(w, "  rollout %d, %s, to release %d, begun %s ago by %s\n", r.ID, r.Phase, r.To, ago(now.Sub(r.Began)), r.Who)
+	}
+	if st := s.Stage; st != nil {
+		fmt.Fprintf(w, "  stage %d of %d, %s%s\n", st.Number+1, st.Of, st.Name, stageWords(st, now))
+	}
+	if s.Contract != nil {
+		fmt.Fprintf(w, "  %s\n", contractWords(*s.Contract, now))
+	}
+	if s.Maintenance != nil {
+		fmt.Fprintf(w, "  maintenance: %s\n", maintenanceWords(*s.Maintenance, now))
+	}
+	if s.Closed != nil {
+		fmt.Fprintf(w, "  closed to deploys: %s\n", tellClosed(*s.Closed))
+	}
+	if s.Source != nil {
+		writeSource(w, *s.Source)
+	}
+	if s.Locked != nil {
+		fmt.Fprintf(w, "  %s\n", tellLock(*s.Locked))
 	}
 	if s.Problem != "" {
 		fmt.Fprintf(w, "  problem: %s\n", printable(s.Problem))
 	}
 	if s.Mirror != nil {
 		writeMirror(w, *s.Mirror)
+	}
+	if p := s.Preparing; p != nil {
+		fmt.Fprintf(w, "  preparing release %d: %s, begun %s ago by %s\n", p.Release, p.Step, ago(now.Sub(p.Began)), p.Who)
+	}
+	for _, n := range s.Notify {
+		fmt.Fprintf(w, "  notify: %s\n", notReached(n, now))
 	}
 	if s.Certificate != "" {
 		fmt.Fprintf(w, "  certificate: %s\n", printable(s.Certificate))
@@ -134,6 +164,31 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 	})
 }
 
+// contractWords tells of a contract to come: "contract of 0008_split due in 43m".
+func contractWords(c control.Contract, now time.Time) string {
+	words := "contract of " + deploy.Migrations(c.Migrations)
+	switch {
+	case c.Manual && now.Before(c.Due):
+		words += fmt.Sprintf(" by command, in %s at the earliest", ago(c.Due.Sub(now)))
+	case c.Manual:
+		words += " by command: segue migrate contract"
+	case now.Before(c.Due):
+		words += " due in " + ago(c.Due.Sub(now))
+	default:
+		words += " due"
+	}
+	if c.Waiting != "" {
+		words += "; " + printable(c.Waiting)
+	}
+	if c.Failed != "" {
+		words += "\n    the last try did not work: " + printable(c.Failed)
+		if now.Before(c.Retry) {
+			words += "; again in " + ago(c.Retry.Sub(now))
+		}
+	}
+	return words
+}
+
 // differencesShown is how many of the last ones status tells.
 const differencesShown = 3
 
@@ -147,4 +202,19 @@ func writeMirror(w out, m control.Mirror) {
 		}
 		fmt.Fprintf(w, "    %s %s: %s\n", d.Method, printable(d.Path), what)
 	}
+}
+
+// stageWords tells how long a stage lasts already, and what it waits for.
+func stageWords(st *control.Stage, now time.Time) string {
+	words := ""
+	if !st.Since.IsZero() {
+		words = ", for " + ago(now.Sub(st.Since))
+	}
+	if st.Split {
+		words += fmt.Sprintf("; the new release has %d %% of the requests", st.Share)
+	}
+	if st.Waiting != "" {
+		words += "\n    " + printable(st.Waiting)
+	}
+	return words
 }

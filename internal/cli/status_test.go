@@ -37,3 +37,20 @@ func TestStatusTells(t *testing.T) {
 		t.Errorf("tells of too many differences, or with control characters:\n%s", b.String())
 	}
 }
+
+// A contract to come is told of with the time that is left for going back.
+func TestStatusTellsOfTheContract(t *testing.T) {
+	now := time.Now()
+	names := []string{"0008_split"}
+	for want, c := range map[string]control.Contract{
+		"contract of 0008_split due in 43m0s":                                               {Migrations: names, Due: now.Add(43 * time.Minute)},
+		"contract of 0008_split due; rollout 7 is under way":                                {Migrations: names, Due: now, Waiting: "rollout 7 is under way"},
+		"contract of 0008_split by command, in 2m0s at the earliest":                        {Migrations: names, Due: now.Add(2 * time.Minute), Manual: true},
+		"contract of 0008_split by command: segue migrate contract":                         {Migrations: names, Due: now, Manual: true},
+		"contract of 0008_split due\n    the last try did not work: no lock; again in 1m0s": {Migrations: names, Failed: "no lock", Retry: now.Add(time.Minute)},
+	} {
+		if got := contractWords(c, now); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

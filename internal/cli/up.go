@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/seguehq/segue/internal/agent"
 	"github.com/seguehq/segue/internal/config"
@@ -115,7 +116,27 @@ func (e *env) endUnused() error {
 	if e.Err() != nil || e.anythingUp() {
 		return nil
 	}
-	return e.agent().Quit(e, true)
+	return e.endAll()
+}
+
+// endAll ends the agent and all that it runs, and returns when it answers no
+// more: what comes next in a script finds no agent.
+func (e *env) endAll() error {
+	agent := e.agent()
+	if err := agent.Quit(e, true); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(patience); ; {
+		if _, err := agent.Status(e); err != nil && e.Err() == nil {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return &exitError{exitFailed, "everything is down, and the agent still answers; its log tells why"}
+		}
+		if err := pause(e, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
 }
 
 func (e *env) anythingUp() bool {

@@ -3,9 +3,19 @@ package cli
 import (
 	"fmt"
 	"strings"
+
+	"github.com/seguehq/segue/internal/config"
 )
 
 type validateCmd struct{}
+
+// migrationNames lists a service's migrations.
+func migrationNames(s *config.Service) []string {
+	if s.Migrate == nil {
+		return nil
+	}
+	return s.Migrate.Names
+}
 
 func (c *validateCmd) Run(e *env) error {
 	f, err := e.load()
@@ -16,16 +26,25 @@ func (c *validateCmd) Run(e *env) error {
 		Name     string   `json:"name"`
 		Listen   []string `json:"listen,omitempty"`
 		Replicas int      `json:"replicas"`
+		// Migrations are those that stand in migrate.dir now, before the build.
+		Migrations []string `json:"migrations,omitempty"`
 	}
 	var facts []fact
-	for _, s := range f.Services {
-		facts = append(facts, fact{s.Name, s.Listen, s.Replicas})
+	for n := range f.Services {
+		s := &f.Services[n]
+		if err := migrationsNow(s); err != nil {
+			return err
+		}
+		facts = append(facts, fact{s.Name, s.Listen, s.Replicas, migrationNames(s)})
 	}
 	return e.print(facts, func(w out) {
 		for _, s := range f.Services {
 			what := "worker"
 			if !s.Worker() {
 				what = "listens on " + strings.Join(s.Listen, " ")
+			}
+			if n := len(migrationNames(&s)); n > 0 {
+				what += ", " + plural(n, "migration")
 			}
 			fmt.Fprintf(w, "%s: %s, %s, %s\n", s.Name, what, plural(s.Replicas, "instance"), s.Strategy.Type)
 		}

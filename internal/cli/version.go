@@ -27,6 +27,6 @@ func version() string {
 type versionCmd struct{}
 
 func (c *versionCmd) Run(e *env) error {
-	v := agent.Capabilities{Version: version(), Go: runtime.Version(), Journal: journal.Version}
+	v := agent.Capabilities{Version: version(), Go: runtime.Version(), Journal: journal.Version, Control: true}
 	return e.print(v, func(w out) { fmt.Fprintf(w, "segue %s (%s)\n", v.Version, v.Go) })
 }

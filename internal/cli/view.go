@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -46,11 +47,17 @@ func (l *viewLine) settled() bool {
 	return l.verb == deploy.StepShift || l.verb == deploy.StepGone || l.verb == deploy.StepFailed
 }
 
-func (e *env) newView(r deploy.Rollout) *view {
-	v := &view{w: e.out, quiet: e.flags.JSON, began: r.Began, lines: map[string]*viewLine{}}
+// blankView shows nothing yet of what began then.
+func (e *env) blankView(began time.Time) *view {
+	v := &view{w: e.out, quiet: e.flags.JSON, began: began, lines: map[string]*viewLine{}}
 	if f, ok := tty(e.out); ok {
 		v.live = func() (int, int) { return terminalSize(f) }
 	}
+	return v
+}
+
+func (e *env) newView(r deploy.Rollout) *view {
+	v := e.blankView(r.Began)
 	from := "nothing"
 	if r.From != 0 {
 		from = fmt.Sprintf("release %d", r.From)
@@ -58,6 +65,8 @@ func (e *env) newView(r deploy.Rollout) *view {
 	switch r.Kind {
 	case deploy.KindDown:
 		v.note(fmt.Sprintf("rollout %d: %s, %s, goes down", r.ID, r.Service, from))
+	case deploy.KindContract:
+		v.note(fmt.Sprintf("rollout %d: %s, %s: contract of %s", r.ID, r.Service, from, deploy.Migrations(r.Brings)))
 	case deploy.KindScale:
 		v.note(fmt.Sprintf("rollout %d: %s, %s, from %d to %s", r.ID, r.Service, from, r.Before, plural(r.Replicas, "instance")))
 	default:
@@ -87,14 +96,38 @@ func (v *view) show(ev control.Event) {
 		v.note("problem: " + ev.Problem)
 	case ev.Step != nil && ev.Step.Verb == deploy.StepBack:
 		v.note("going back: " + summary(ev.Step.Note))
+	case ev.Step != nil && ev.Step.Verb == deploy.StepStage:
+		v.note(fmt.Sprintf("%8s  %s", since(v.began, ev.At), ev.Step.Note))
+		v.clear(stageLine)
+	case ev.Step != nil && (ev.Step.Verb == deploy.StepExpanded || ev.Step.Verb == deploy.StepBackfilled || ev.Step.Verb == deploy.StepContracted):
+		v.clear(stageLine)
+		v.note(fmt.Sprintf("%8s  %s", since(v.began, ev.At), cmp.Or(ev.Step.Note, string(ev.Step.Verb))))
+	case ev.Step != nil && ev.Step.Verb == deploy.StepPromote:
+		v.note(fmt.Sprintf("%8s  promoted: %s", since(v.began, ev.At), ev.Step.Note))
 	case ev.Step != nil && ev.Instance != "":
 		text := words[ev.Step.Verb]
 		if ev.Step.Verb == deploy.StepFailed {
 			text += ": " + summary(ev.Step.Note)
 		}
 		v.set(ev, text)
+	case ev.Hook != "":
+		v.note(ev.Hook + ": " + ev.Progress)
 	case ev.Progress != "":
+		if ev.Instance == "" {
+			ev.Instance = stageLine
+		}
 		v.set(ev, summary(ev.Progress))
+	}
+}
+
+// stageLine is the line of what a stage waits for.
+const stageLine = "stage"
+
+// clear takes a line off the screen.
+func (v *view) clear(name string) {
+	if v.lines[name] != nil {
+		delete(v.lines, name)
+		v.order = slices.DeleteFunc(v.order, func(s string) bool { return s == name })
 	}
 }
 

@@ -31,10 +31,17 @@ type File struct {
 // values of its environment) and what is known only here (where its source is).
 type Service struct {
 	deploy.Service
-	Env    deploy.Environment `json:"-"` // from env_file and env; never nil; secrets
-	Dir    string             // absolute source folder: release.dir
-	Line   int                // of the service's name in the file, from 1
-	Column int                // of the service's name, in characters, from 1
+	Env deploy.Environment `json:"-"` // from env_file and env; never nil; secrets
+	// ReadEnv is what instances have beside it, or in its place, when they only
+	// serve reads: maintenance.env; secrets.
+	ReadEnv deploy.Environment `json:"-"`
+	// PodEnv is what pods have beside it, or in its place: kubernetes.env; secrets.
+	PodEnv   deploy.Environment `json:"-"`
+	Calendar deploy.Calendar    `json:"calendar,omitzero"` // when it may be deployed
+	Source   *deploy.Source     `json:"-"`                 // whose commits are deployed; nil: nobody's. Its URL may hold a secret
+	Dir      string             // absolute source folder: release.dir
+	Line     int                // of the service's name in the file, from 1
+	Column   int                // of the service's name, in characters, from 1
 }
 
 // Lookup tells the value of an environment variable and whether it is set.

@@ -104,7 +104,13 @@ func decodeSlice(c cursor, v reflect.Value, legal *places) {
 	}
 	out := reflect.MakeSlice(v.Type(), len(c.n.items), len(c.n.items))
 	for i, item := range c.n.items {
-		decode(c.item(item), out.Index(i), legal)
+		one := out.Index(i)
+		if s, ok := one.Addr().Interface().(shorthand); ok && item.kind != mapping {
+			fill(c.item(item), one, legal)
+			s.short(shortCursor(c.item(item)))
+			continue
+		}
+		decode(c.item(item), one, legal)
 	}
 	v.Set(out)
 }

@@ -50,6 +50,21 @@ func (s scope) envFile(env deploy.Environment, name string, item *node, port boo
 	}
 }
 
+// store is the name of a store that several services may share. A URL that env
+// has says where it is, once for all.
+func (s scope) store(name string, env deploy.Environment) string {
+	if !s.has("store") {
+		return ""
+	}
+	if !dnsLabel.MatchString(name) && !s.failed("store") {
+		s.fail("store", "the name is no DNS label", "use up to 63 lower-case letters, digits and dashes; the URL of a Redis or PostgreSQL goes under env, as SEGUE_STORE")
+	}
+	if _, twice := env["SEGUE_STORE"]; twice {
+		s.fail("store", "env says by SEGUE_STORE where the store is", "take one of the two out")
+	}
+	return name
+}
+
 // reserved refuses names that segue itself gives to every instance.
 func reserved(name string, port bool) *flaw {
 	switch {
@@ -57,8 +72,8 @@ func reserved(name string, port bool) *flaw {
 		return &flaw{"segue gives each instance a PORT of its own", "take it out; the addresses for requests go under listen"}
 	case name == "NOTIFY_SOCKET":
 		return &flaw{"segue sets this where probes.startup asks notify", "take it out"}
-	case strings.HasPrefix(name, "SEGUE_"):
-		return &flaw{"names that start with SEGUE_ are segue's", "use another name"}
+	case strings.HasPrefix(name, "SEGUE_") && name != "SEGUE_STORE" && name != "SEGUE_BROKER":
+		return &flaw{"names that start with SEGUE_ are segue's, except SEGUE_STORE and SEGUE_BROKER", "use another name"}
 	case name == "LISTEN_FDS" || name == "LISTEN_PID" || name == "LISTEN_FDNAMES":
 		return &flaw{"segue sets this when it passes sockets on", "take it out"}
 	}

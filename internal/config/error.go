@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -140,13 +141,18 @@ func (r *report) warnAt(line, col int, path, what, mend string) {
 }
 
 // source is the text of a line, or "" for one of an env section: it may hold a
-// password, and what is printed ends up in build logs.
+// password, and what is printed ends up in build logs. That of a URL is covered.
 func (r *report) source(line int, path string) string {
 	if line < 1 || line > len(r.lines) || isEnv(path) {
 		return ""
 	}
-	return r.lines[line-1]
+	return password.ReplaceAllStringFunc(r.lines[line-1], func(s string) string {
+		from := strings.LastIndexByte(s, ':') + 1
+		return s[:from] + strings.Repeat("*", utf8.RuneCountInString(s[from:])-1) + "@"
+	})
 }
+
+var password = regexp.MustCompile(`://[^\s/@"']*:[^\s/@"']+@`)
 
 func isEnv(path string) bool {
 	keys := strings.Split(path, ".")

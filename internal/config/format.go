@@ -9,7 +9,6 @@ package config
 //	min, max    bounds
 //	enum        the words allowed, separated by |
 //	prefix      what may stand in front of such a word
-//	later       words that will be allowed, but are not built yet
 //	env:"off"   no ${VAR} in it is replaced by segue
 //
 // A default that depends on other keys has no tag; it is told in the
@@ -26,23 +25,33 @@ type document struct {
 
 // settings is what can be said of a service.
 type settings struct {
-	Listen   addresses     `json:"listen,omitempty" jsonschema:"Address or list of addresses (host:port) where requests arrive: :8080 is every interface, 127.0.0.1:8080 only this machine. A service without it is a worker."`
-	TLS      *tlsSettings  `json:"tls,omitempty" jsonschema:"Certificate that the proxy serves on the listening addresses: of files, or got by ACME. Absent: cleartext."`
-	Routes   []route       `json:"routes,omitempty" jsonschema:"Which requests on the listening addresses go to this service; absent: all."`
-	Via      text          `json:"via,omitempty" enum:"proxy|socket" jsonschema:"How requests reach the instances: proxy (default) forwards each one to an instance that listens on $PORT; with socket the program accepts on an inherited listening socket (LISTEN_FDS, as from systemd), and nothing stands between."`
-	Socket   socket        `json:"socket,omitempty" jsonschema:"Settings of via: socket."`
-	Release  release       `json:"release,omitempty" jsonschema:"What is run."`
-	Replicas count         `json:"replicas,omitempty" default:"1" min:"0" max:"10000" jsonschema:"Instances to run; 0 keeps the service without running it."`
-	Env      variables     `json:"env,omitempty" jsonschema:"Environment variables of the instances; they win over env_file."`
-	EnvFile  words         `json:"env_file,omitempty" jsonschema:"File or list of files with KEY=VALUE lines; a later file wins over an earlier one."`
-	Probes   probes        `json:"probes,omitempty" jsonschema:"How instances are asked whether they are well."`
-	Strategy strategy      `json:"strategy,omitempty" jsonschema:"How a new release replaces the old one."`
-	Drain    drain         `json:"drain,omitempty" jsonschema:"How an instance is let finish its requests before it is signalled."`
-	Stop     stop          `json:"stop,omitempty" jsonschema:"How an instance is ended."`
-	Limits   limits        `json:"limits,omitempty" jsonschema:"What one instance may use at most; needs cgroups."`
-	Proxy    proxySettings `json:"proxy,omitempty" jsonschema:"Settings of the path that requests take."`
-	Logs     logs          `json:"logs,omitempty" jsonschema:"What the output of one instance may take on disk."`
-	Keep     count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`
+	Listen      addresses     `json:"listen,omitempty" jsonschema:"Address or list of addresses (host:port) where requests arrive: :8080 is every interface, 127.0.0.1:8080 only this machine. A service without it is a worker."`
+	TLS         *tlsSettings  `json:"tls,omitempty" jsonschema:"Certificate that the proxy serves on the listening addresses: of files, or got by ACME. Absent: cleartext."`
+	Routes      []route       `json:"routes,omitempty" jsonschema:"Which requests on the listening addresses go to this service; absent: all."`
+	Via         text          `json:"via,omitempty" enum:"proxy|socket" jsonschema:"How requests reach the instances: proxy (default) forwards each one to an instance that listens on $PORT; with socket the program accepts on an inherited listening socket (LISTEN_FDS, as from systemd), and nothing stands between."`
+	Socket      socket        `json:"socket,omitempty" jsonschema:"Settings of via: socket."`
+	Release     release       `json:"release,omitempty" jsonschema:"What is run."`
+	Replicas    count         `json:"replicas,omitempty" default:"1" min:"0" max:"10000" jsonschema:"Instances to run; 0 keeps the service without running it."`
+	Env         variables     `json:"env,omitempty" jsonschema:"Environment variables of the instances; they win over env_file."`
+	EnvFile     words         `json:"env_file,omitempty" jsonschema:"File or list of files with KEY=VALUE lines; a later file wins over an earlier one."`
+	Store       text          `json:"store,omitempty" jsonschema:"Name of the file that holds the store (SEGUE_STORE) of the instances: services that say the same name share it. Absent: the service's own name."`
+	Probes      probes        `json:"probes,omitempty" jsonschema:"How instances are asked whether they are well."`
+	Strategy    strategy      `json:"strategy,omitempty" jsonschema:"How a new release replaces the old one."`
+	Drain       drain         `json:"drain,omitempty" jsonschema:"How an instance is let finish its requests before it is signalled."`
+	Stop        stop          `json:"stop,omitempty" jsonschema:"How an instance is ended."`
+	Limits      limits        `json:"limits,omitempty" jsonschema:"What one instance may use at most; needs cgroups."`
+	Proxy       proxySettings `json:"proxy,omitempty" jsonschema:"Settings of the path that requests take."`
+	Logs        logs          `json:"logs,omitempty" jsonschema:"What the output of one instance may take on disk."`
+	Hooks       hooks         `json:"hooks,omitempty" jsonschema:"Commands around a rollout, run in the new release's folder with its environment; one that fails undoes it. Each is a command, or name, run and timeout."`
+	Prepare     []preparation `json:"prepare,omitempty" jsonschema:"Commands that are run once, long before a deploy by segue prepare, or else at its beginning. Each is a command, or name, run and timeout."`
+	Maintenance *maintenance  `json:"maintenance,omitempty" jsonschema:"What segue maintenance does with this service, where the command does not say otherwise."`
+	Migrate     *migrate      `json:"migrate,omitempty" jsonschema:"How the release's migrations change the database that it shares with the release before it. Absent: Segue changes no database."`
+	Notify      []webhook     `json:"notify,omitempty" jsonschema:"Webhooks that are told of what happens to the service."`
+	Keep        count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`
+	Engine      text          `json:"engine,omitempty" default:"process" enum:"process|kubernetes|ecs" jsonschema:"Who runs the service: process (Segue's agent on one machine), kubernetes or ecs. segue --to goes before it."`
+	Kubernetes  *kubernetes   `json:"kubernetes,omitempty" jsonschema:"What the service needs on Kubernetes beside all that."`
+	ECS         *ecs          `json:"ecs,omitempty" jsonschema:"What the service needs on Amazon ECS beside all that."`
+	timing
 }
 
 type socket struct {
@@ -106,12 +115,34 @@ type probe struct {
 }
 
 type strategy struct {
-	Type             text     `json:"type,omitempty" default:"rolling" enum:"rolling" later:"blue-green|canary|recreate" jsonschema:"rolling replaces instances step by step."`
-	Surge            amount   `json:"surge,omitempty" default:"1" jsonschema:"Instances above replicas while rolling: a number, or a percentage of replicas, rounded up."`
-	Unavailable      amount   `json:"unavailable,omitempty" default:"0" jsonschema:"Instances below replicas while rolling: a number, or a percentage of replicas, rounded down."`
-	MinReady         duration `json:"min_ready,omitempty" jsonschema:"An instance counts after it has been ready for so long. Default 0s; 1s for a worker without a readiness probe, and with via: socket without any."`
-	ProgressDeadline duration `json:"progress_deadline,omitempty" min:"1s" jsonschema:"Without a step forward for so long, the rollout is undone. Default 10m, or twice the longest single step where that is more."`
-	Overlap          boolean  `json:"overlap,omitempty" default:"true" jsonschema:"false: old and new instances never run at the same time, so all old ones stop before the first new one starts."`
+	Type             text         `json:"type,omitempty" default:"rolling" enum:"rolling|blue-green|canary|recreate" jsonschema:"rolling replaces instances a few at a time; blue-green starts all new ones beside the old ones and then switches; canary gives the new release a growing share of the requests; recreate stops all old instances before it starts the first new one. What is no deploy of another release (restart, scale, rollback) rolls, or recreates."`
+	Surge            amount       `json:"surge,omitempty" default:"1" jsonschema:"Instances above replicas while rolling: a number, or a percentage of replicas, rounded up."`
+	Unavailable      amount       `json:"unavailable,omitempty" default:"0" jsonschema:"Instances below replicas while rolling: a number, or a percentage of replicas, rounded down."`
+	MinReady         duration     `json:"min_ready,omitempty" jsonschema:"An instance counts after it has been ready for so long. Default 0s; 1s for a worker without a readiness probe, and with via: socket without any."`
+	ProgressDeadline duration     `json:"progress_deadline,omitempty" min:"1s" jsonschema:"Without a step forward for so long, the rollout is undone. Default 10m, or twice the longest single step where that is more."`
+	Bake             duration     `json:"bake,omitempty" default:"0s" jsonschema:"How long the new release has all requests before the rollout is over. An instance that fails meanwhile undoes it. With blue-green and canary the old instances are kept meanwhile, and going back is one switch."`
+	Promote          text         `json:"promote,omitempty" default:"auto" enum:"auto|manual" jsonschema:"blue-green: manual waits for segue promote before the switch."`
+	Preview          *preview     `json:"preview,omitempty" jsonschema:"blue-green: how the new side is reached before the switch, by an address of its own, or by a header or cookie on the service's. Absent: not at all."`
+	Steps            []canaryStep `json:"steps,omitempty" jsonschema:"canary: what the new release gets, one step after the other, before it gets everything. Absent: weight 10% and then 50%, a minute each."`
+	Stick            text         `json:"stick,omitempty" default:"cookie" enum:"cookie|address|none" jsonschema:"canary: what a client is known by that stays with the release it got, while that one's share does not shrink: a cookie that the proxy sets, its IP address, or nothing."`
+	judgement
+}
+
+type preview struct {
+	Listen address `json:"listen,omitempty" jsonschema:"An address such as 127.0.0.1:8081. Before and after the preview, who asks there gets what everybody gets."`
+	Header text    `json:"header,omitempty" jsonschema:"Name of a field; requests that have it reach the new side and no other."`
+	Cookie text    `json:"cookie,omitempty" jsonschema:"Name of a cookie, likewise."`
+	Value  text    `json:"value,omitempty" env:"off" jsonschema:"The field's or cookie's value, exactly; absent: any."`
+}
+
+type canaryStep struct {
+	Weight  share    `json:"weight,omitempty" jsonschema:"Share of the requests that the new release gets."`
+	Header  text     `json:"header,omitempty" jsonschema:"Name of a field; the new release gets the requests that have it."`
+	Cookie  text     `json:"cookie,omitempty" jsonschema:"Name of a cookie, likewise."`
+	Value   text     `json:"value,omitempty" env:"off" jsonschema:"The field's or cookie's value, exactly; absent: any."`
+	Mirror  share    `json:"mirror,omitempty" jsonschema:"Share of the requests of which the new release gets copies (GET and HEAD), whose answers nobody sees."`
+	For     duration `json:"for,omitempty" default:"0s" jsonschema:"How long the step lasts, at least."`
+	Promote text     `json:"promote,omitempty" default:"auto" enum:"auto|manual" jsonschema:"manual waits for segue promote, too."`
 }
 
 type drain struct {
@@ -166,7 +197,7 @@ type mirror struct {
 	To      text    `json:"to,omitempty" jsonschema:"The service that gets the copies, with the field Segue-Mirror: 1."`
 	Share   share   `json:"share,omitempty" default:"10%" jsonschema:"Share of the requests that are copied."`
 	MaxBody size    `json:"max_body,omitempty" default:"64KiB" jsonschema:"Requests with a larger body, or one of unknown length, are not copied; 64KiB at most."`
-	Unsafe  boolean `json:"unsafe,omitempty" default:"false" jsonschema:"true: requests of every method are copied, so that what they do is done twice; false: GET and HEAD."`
+	Unsafe  boolean `json:"unsafe,omitempty" default:"false" jsonschema:"true: requests of every method are copied, so that what they do is done twice; false: those of safe methods, such as GET and HEAD."`
 }
 
 type sticky struct {

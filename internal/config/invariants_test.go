@@ -42,9 +42,11 @@ func checkService(t *testing.T, s *Service) {
 	want(slices.Equal(s.EnvNames, s.Env.Names()), "the names of the environment")
 	want(s.Stop.Timeout > 0 && s.Stop.Signal != "" && s.Drain.Delay >= 0 && s.Drain.Timeout >= 0, "an end")
 	st := s.Strategy
-	want(st.Type == deploy.Rolling && st.ProgressDeadline > st.MinReady, "a strategy")
+	want(st.Overlap == (st.Type != deploy.Recreate) && st.ProgressDeadline > st.MinReady, "a strategy")
 	want(st.Surge > 0 || st.Unavailable > 0 || s.Replicas == 0, "able to move")
 	want(st.Overlap || st.Surge == 0 && st.Unavailable >= max(1, s.Replicas), "stop-first without overlap")
+	want(!st.Beside() || s.Proxied(), "requests that can be divided")
+	want((len(st.Steps) > 0) == (st.Type == deploy.Canary), "steps of a canary")
 	want(startupBudget(s.Probes.Startup)+st.MinReady <= st.ProgressDeadline, "time to start")
 	for _, p := range []*deploy.Probe{s.Probes.Startup, s.Probes.Readiness, s.Probes.Liveness} {
 		want(p == nil || checkProbe(p, s.Proxied()), "a probe that can be asked")

@@ -49,19 +49,12 @@ func (v *text) read(c cursor) {
 	*v = text(s)
 }
 
-// oneOf checks a word against those allowed, and tells those to come apart from
-// those that nobody knows.
+// oneOf checks a word against those allowed.
 func (c cursor) oneOf(s, enum string) bool {
 	known := strings.Split(enum, "|")
 	for _, k := range known {
 		if s == k || s == c.tag.Get("prefix")+k {
 			return true
-		}
-	}
-	for _, k := range strings.Split(c.tag.Get("later"), "|") {
-		if s == k && s != "" {
-			c.fail(k+" is not built yet", "use "+known[0])
-			return false
 		}
 	}
 	mend := "it can be " + strings.Join(known, ", ")

@@ -60,13 +60,24 @@ func leafSchemas() map[reflect.Type]*jsonschema.Schema {
 			Pattern: `^[0-9]+(\.[0-9]+)? ?(B|[kKMGT]B|[KMGT]iB)$|^0+(\.0+)?$|` + hasVariable},
 		reflect.TypeFor[amount](): {Types: []string{"integer", "string"}, Minimum: new(0.0), Maximum: new(10_000.0),
 			Pattern: `^\+?[0-9]+%$|` + hasVariable},
+		reflect.TypeFor[percentage](): {Type: "string", Pattern: percentText.String() + "|" + hasVariable},
+		reflect.TypeFor[number]():     {Types: []string{"number", "string"}, Pattern: hasVariable},
+		reflect.TypeFor[headers](): {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: fieldName.String()},
+			AdditionalProperties: &jsonschema.Schema{Types: scalarTypes}},
 		reflect.TypeFor[share](): {Type: "string", Pattern: `^\+?[0-9]+%$|` + hasVariable},
 		reflect.TypeFor[pages](): {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: "^(" + refusalList("|") + ")$"},
 			AdditionalProperties: &jsonschema.Schema{Types: scalarTypes, MinLength: new(1)}},
+		reflect.TypeFor[clockTime](): {Type: "string", Pattern: clockText.String() + "|" + hasVariable},
+		reflect.TypeFor[zoneName]():  word(),
+		reflect.TypeFor[moment]():    word(),
+		reflect.TypeFor[cronText]():  word(),
+		reflect.TypeFor[weekdays]():  oneOrMore(word()),
 		reflect.TypeFor[words]():     oneOrMore(word()),
 		reflect.TypeFor[addresses](): oneOrMore(word()),
 		reflect.TypeFor[address]():   word(),
+		reflect.TypeFor[occasions](): oneOrMore(&jsonschema.Schema{AnyOf: []*jsonschema.Schema{{Enum: occasionWords()}, {Type: "string", Pattern: hasVariable}}}),
 		reflect.TypeFor[argv]():      oneOrMore(&jsonschema.Schema{Types: scalarTypes}),
+		reflect.TypeFor[labels]():    {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: labelName.String()}, AdditionalProperties: &jsonschema.Schema{Type: "string"}},
 		reflect.TypeFor[variables](): {Type: "object", PropertyNames: &jsonschema.Schema{Pattern: "^[A-Za-z_][A-Za-z0-9_]*$"},
 			AdditionalProperties: &jsonschema.Schema{Types: scalarTypes}},
 	}
@@ -92,6 +103,9 @@ func refine(t reflect.Type, s *jsonschema.Schema) {
 			p.MinItems = new(1)
 			p.Items.MinProperties = new(1)
 			refine(section, p.Items)
+			if _, ok := reflect.New(section).Interface().(shorthand); ok {
+				p.Items = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{leafSchemas()[reflect.TypeFor[argv]()], p.Items}}
+			}
 		case f.Type.Kind() == reflect.Map:
 			p.MinProperties = new(1)
 			p.AdditionalProperties.Type, p.AdditionalProperties.Types = "object", nil
@@ -104,14 +118,24 @@ func refine(t reflect.Type, s *jsonschema.Schema) {
 	switch t {
 	case reflect.TypeFor[release]():
 		s.Required = []string{"command"}
+	case reflect.TypeFor[hook](), reflect.TypeFor[preparation]():
+		s.Required = []string{"run"}
 	case reflect.TypeFor[mirror]():
 		s.Required = []string{"to"}
+	case reflect.TypeFor[freeze]():
+		s.Required = []string{"from", "to"}
+	case reflect.TypeFor[source]():
+		s.Required = []string{"repo"}
 	case reflect.TypeFor[rate]():
 		s.Required = []string{"requests"}
 	case reflect.TypeFor[tlsSettings]():
 		s.OneOf = []*jsonschema.Schema{{Required: []string{"cert", "key"}}, {Required: []string{"acme"}}}
 	case reflect.TypeFor[acme]():
 		s.Required = []string{"agree"}
+	case reflect.TypeFor[check]():
+		for _, kind := range []string{"exec", "http", "prometheus"} {
+			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{kind}})
+		}
 	case reflect.TypeFor[probe](), reflect.TypeFor[startup]():
 		for _, kind := range []string{"http", "tcp", "exec"} {
 			s.OneOf = append(s.OneOf, &jsonschema.Schema{Required: []string{kind}})
@@ -157,6 +181,9 @@ func jsonOf(n *node) json.RawMessage {
 // a single service stands at the top.
 func oneOrSeveral(s *jsonschema.Schema) {
 	several := &jsonschema.Schema{Enum: []any{"services", "metrics", "access_log"}}
+	for _, key := range shared {
+		several.Enum = append(several.Enum, key)
+	}
 	s.If = &jsonschema.Schema{Required: []string{"services"}}
 	s.Then = &jsonschema.Schema{PropertyNames: several}
 	s.Else = &jsonschema.Schema{Required: []string{"service", "release"}}

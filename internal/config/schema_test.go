@@ -89,11 +89,11 @@ func TestSchemaAcceptsWhatParseAccepts(t *testing.T) {
 // TestSchemaRefuses lists the bad files that a schema can tell: keys, types and
 // bounds. What spans several keys, or lies inside a text, only Parse tells.
 func TestSchemaRefuses(t *testing.T) {
-	beyond := []string{"alias-bomb", "cannot-move", "cannot-move-percent", "command-assign", "command-builtin", "command-lines",
+	beyond := []string{"alias-bomb", "analysis-worker", "cannot-move", "cannot-move-percent", "command-assign", "command-builtin", "command-lines",
 		"command-missing", "command-quote", "command-shell", "deadline", "deadline-min-ready", "duration-huge", "env-file",
 		"env-file-port", "env-file-quote", "env-secret", "env-secret-files", "env-unset", "env-unset-flow", "extras-rules", "files", "listen",
 		"listen-clash", "long-line", "metrics-clash", "name", "no-overlap", "percent-text", "probe-false", "probe-path",
-		"routes", "same-listen", "same-route", "size-small", "socket-shared", "tcp", "tls-mixed", "trusted", "worker"}
+		"routes", "same-listen", "same-route", "size-small", "socket-shared", "store", "strategies", "tcp", "tls-mixed", "trusted", "worker"}
 	r := resolved(t)
 	told := 0
 	for _, path := range files(t, "testdata/bad/*.yaml") {

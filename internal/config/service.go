@@ -39,7 +39,7 @@ func single(top scope, doc *document) []Service {
 	if !top.failed("service") {
 		top.checkName("service", string(doc.Service))
 	}
-	return []Service{build(top, string(doc.Service), &doc.settings)}
+	return []Service{build(top, string(doc.Service), &doc.settings, nil)}
 }
 
 // several builds what stands under services, where nothing else of a service
@@ -47,10 +47,11 @@ func single(top scope, doc *document) []Service {
 func several(top scope, doc *document) []Service {
 	of := legalKeys(reflect.TypeFor[settings]())
 	for _, e := range top.root.entries {
-		if slices.Contains(of, e.key.text) || e.key.text == "service" {
+		if e.key.text == "service" || slices.Contains(of, e.key.text) && !slices.Contains(shared, e.key.text) {
 			top.r.failAt(e.key.line, e.key.col, e.key.text, "this key belongs to one service, and the file has services", "put it under services.NAME")
 		}
 	}
+	top.calendar(&doc.timing, nil)
 	key, list := top.root.get("services")
 	if list.kind == mapping && len(list.entries) == 0 {
 		top.r.failAt(key.line, key.col, "services", "there is no service in it", "write services: {NAME: {release: …}}")
@@ -61,7 +62,7 @@ func several(top scope, doc *document) []Service {
 		s.name, s.root, s.path = e.key, e.value, "services."+clip(e.key.text)
 		s.checkName("", e.key.text)
 		if e.value.kind == mapping { // else reported by decode
-			out = append(out, build(s, e.key.text, doc.Services[e.key.text]))
+			out = append(out, build(s, e.key.text, doc.Services[e.key.text], &doc.timing))
 		}
 	}
 	return out
@@ -74,8 +75,9 @@ func (s scope) checkName(path, name string) {
 }
 
 // build turns the settings of one service into what the rest of segue works
-// with.
-func build(s scope, name string, set *settings) Service {
+// with. all is what the file says for all its services, nil where there is only
+// this one.
+func build(s scope, name string, set *settings, all *timing) Service {
 	out := Service{Line: s.name.line, Column: s.name.col}
 	worker := !s.has("listen")
 	out.Service = deploy.Service{
@@ -109,8 +111,17 @@ func build(s scope, name string, set *settings) Service {
 		s.checkWorker()
 	}
 	out.Env = s.environment(set, out.Proxied())
+	out.Store = s.store(string(set.Store), out.Env)
+	out.Hooks, out.Prepare = s.hooks(&set.Hooks), s.prepare(set.Prepare)
+	s.judgement(&out.Service, &set.Strategy.judgement, out.Env)
+	out.Maintenance, out.ReadEnv = s.maintenance(set.Maintenance, out.Via, out.Proxy.Protocol)
+	out.Notify = s.notifications(set.Notify, out.Env)
+	out.Migrate = s.migrate(set.Migrate, out.Files, out.Env)
 	out.EnvNames = out.Env.Names()
+	out.Calendar, out.Source = s.calendar(&set.timing, all), s.source(set.Source)
 	out.Dir = s.sourceDir(string(set.Release.Dir))
+	s.engine(&out.Service, set)
+	out.PodEnv = s.podEnv(set.Kubernetes)
 	return out
 }
 

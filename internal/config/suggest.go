@@ -92,11 +92,13 @@ func (p *places) unknown(t reflect.Type, key string) (what, mend string) {
 	if plain == "service" {
 		return "this key does not belong here", "the name is the key above: services.NAME"
 	}
-	if near := nearest(plain, legal); near != "" {
-		return "unknown key", "did you mean " + near + "?"
-	}
-	if paths := p.byKey[plain]; len(paths) > 0 {
+	near, paths := nearest(plain, legal), p.byKey[plain]
+	// What is right elsewhere is two slips away from what is right here only by chance.
+	if len(paths) > 0 && (near == "" || distance(plain, near, 2) > 1) {
 		return "this key does not belong here", p.homes(paths)
+	}
+	if near != "" {
+		return "unknown key", "did you mean " + near + "?"
 	}
 	return "unknown key", p.keysOf(t)
 }

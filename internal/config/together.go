@@ -38,7 +38,25 @@ func checkTogether(top scope, f *File) {
 			in.claimRoutes(claims, s, addr)
 		}
 	}
-	top.checkAddresses(f, addrs, owner)
+	top.checkAddresses(f, append(addrs, top.previews(f, owner)...), owner)
+}
+
+// previews adds the addresses of previews, which nobody else may have.
+func (s scope) previews(f *File, owner map[string]*Service) (addrs []string) {
+	for i := range f.Services {
+		service := &f.Services[i]
+		p := service.Strategy.Preview
+		if p == nil || p.Listen == "" || slices.Contains(service.Listen, p.Listen) {
+			continue
+		}
+		if other := owner[p.Listen]; other != nil {
+			s.of(service).fail("strategy.preview.listen", fmt.Sprintf("%s (line %d) has this address already", other.Name, other.Line), "give the preview an address of its own")
+			continue
+		}
+		owner[p.Listen] = service
+		addrs = append(addrs, p.Listen)
+	}
+	return addrs
 }
 
 // shares refuses what cannot hold for one of two services on an address alone.

@@ -177,24 +177,58 @@ func (v *argv) readList(c cursor) {
 }
 
 func (v *variables) read(c cursor) {
+	*v = c.pairs("env: {NAME: value}", func(name string) *flaw {
+		if !isName(name) {
+			return &flaw{"this cannot be the name of an environment variable", "use letters, digits and _, not starting with a digit"}
+		}
+		return nil
+	}, func(name string) *flaw {
+		return &flaw{"the variable has no value", fmt.Sprintf(`write "" for an empty one, or ${%s} to pass on segue's own`, name)}
+	})
+}
+
+// labels are names of the kind that Kubernetes has, with values.
+type labels map[string]string
+
+var (
+	labelName  = regexp.MustCompile(`^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$`)
+	labelValue = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$`)
+)
+
+func (v *labels) read(c cursor) {
+	*v = c.pairs(`{team: shop}`, func(name string) *flaw {
+		switch {
+		case !labelName.MatchString(name):
+			return &flaw{"this cannot be such a name in Kubernetes", "write it like team, or example.com/team"}
+		case strings.HasPrefix(name, "segue.dev/"), name == "app.kubernetes.io/name", name == "app.kubernetes.io/managed-by":
+			return &flaw{"Segue sets this itself", "take it out"}
+		}
+		return nil
+	}, func(string) *flaw { return &flaw{"it has no value", `write "" for an empty one`} })
+}
+
+// pairs reads names with their values; odd tells what is wrong with a name, and
+// empty what to say of one without a value.
+func (c cursor) pairs(example string, odd, empty func(name string) *flaw) map[string]string {
 	if c.n.kind != mapping {
-		c.fail("found "+c.n.found()+" where NAME: value pairs are wanted", "write env: {NAME: value}")
-		return
+		c.fail("found "+c.n.found()+" where NAME: value pairs are wanted", "write "+example)
+		return nil
 	}
-	out := make(variables, len(c.n.entries))
+	out := make(map[string]string, len(c.n.entries))
 	for _, e := range c.n.entries {
 		at := cursor{r: c.r, lookup: c.lookup, n: e.value, path: join(c.path, clip(e.key.text)), tag: c.tag}
-		if !isName(e.key.text) {
-			c.r.failAt(e.key.line, e.key.col, at.path, "this cannot be the name of an environment variable", "use letters, digits and _, not starting with a digit")
+		if bad := odd(e.key.text); bad != nil {
+			c.r.failAt(e.key.line, e.key.col, at.path, bad.what, bad.mend)
 			continue
 		}
 		if e.value.isNull() {
-			at.fail("the variable has no value", fmt.Sprintf(`write "" for an empty one, or ${%s} to pass on segue's own`, e.key.text))
+			bad := empty(e.key.text)
+			at.fail(bad.what, bad.mend)
 			continue
 		}
 		if s, _, _, ok := at.scalar("a single value"); ok {
 			out[e.key.text] = s
 		}
 	}
-	*v = out
+	return out
 }

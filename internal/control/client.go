@@ -79,12 +79,40 @@ func (c *Client) Down(ctx context.Context, r Request) (b Begun, err error) {
 	return b, c.post(ctx, "/v1/down", r, &b)
 }
 
+func (c *Client) Contract(ctx context.Context, r Request) (b Begun, err error) {
+	return b, c.post(ctx, "/v1/contract", r, &b)
+}
+
+func (c *Client) Maintain(ctx context.Context, r MaintenanceRequest) (m Maintenance, err error) {
+	return m, c.post(ctx, "/v1/maintenance", r, &m)
+}
+
+func (c *Client) AwaitMaintenance(ctx context.Context, r Request) (m Maintenance, err error) {
+	return m, c.post(ctx, "/v1/maintenance/await", r, &m)
+}
+
 func (c *Client) Pause(ctx context.Context, r PauseRequest) (p Paused, err error) {
 	return p, c.post(ctx, "/v1/pause", r, &p)
 }
 
+func (c *Client) Promote(ctx context.Context, r PromoteRequest) (x Promoted, err error) {
+	return x, c.post(ctx, "/v1/promote", r, &x)
+}
+
 func (c *Client) Resume(ctx context.Context, r Request) (x Resumed, err error) {
 	return x, c.post(ctx, "/v1/resume", r, &x)
+}
+
+func (c *Client) Prepare(ctx context.Context, r PrepareRequest, tell func(PrepareEvent) error) error {
+	return tellAll(ctx, c, "/v1/prepare", r, tell)
+}
+
+func (c *Client) Preparations(ctx context.Context, service string) (ps []deploy.Preparation, err error) {
+	return ps, c.get(ctx, "/v1/preparations?service="+url.QueryEscape(service), &ps)
+}
+
+func (c *Client) NotifyTest(ctx context.Context, r Request) (n []Notified, err error) {
+	return n, c.post(ctx, "/v1/notify/test", r, &n)
 }
 
 func (c *Client) Settings(ctx context.Context, s Settings) error {

@@ -42,17 +42,50 @@ func calls(c *Client) []struct {
 		{"Plan", "plan web", func(ctx context.Context) (any, error) { return c.Plan(ctx, d) }},
 		{"Rollback", "rollback " + heard, func(ctx context.Context) (any, error) { return c.Rollback(ctx, q) }},
 		{"Scale", "scale " + heard, func(ctx context.Context) (any, error) { return c.Scale(ctx, q) }},
+		{"Maintain", "maintain {Service:web Off:false Writes:true For:1m0s RetryAfter:0s Hold:0s Page: Who:me Why:}", func(ctx context.Context) (any, error) {
+			return c.Maintain(ctx, MaintenanceRequest{Service: "web", Writes: true, For: time.Minute, Who: "me"})
+		}},
+		{"AwaitMaintenance", "await maintenance {Service:web Release:0 Replicas:0 Who: Why: Wait:false Permit:{Now:false Token:}}", func(ctx context.Context) (any, error) {
+			return c.AwaitMaintenance(ctx, Request{Service: "web"})
+		}},
 		{"Pause", "pause {Service:web For:1s Max:0 Who:me Why: Wait:true}", func(ctx context.Context) (any, error) {
 			return c.Pause(ctx, PauseRequest{Service: "web", For: time.Second, Who: "me", Wait: true})
 		}},
+		{"Prepare", "prepare web secret [warm]", func(ctx context.Context) (any, error) {
+			return nil, c.Prepare(ctx, PrepareRequest{DeployRequest: d, Again: []string{"warm"}}, func(PrepareEvent) error { return nil })
+		}},
+		{"Preparations", `preparations "a b&c"`, func(ctx context.Context) (any, error) { return c.Preparations(ctx, "a b&c") }},
+		{"NotifyTest", "notify " + heard, func(ctx context.Context) (any, error) { return c.NotifyTest(ctx, q) }},
 		{"Resume", "resume " + heard, func(ctx context.Context) (any, error) { return c.Resume(ctx, q) }},
 		{"Restart", "restart " + heard, func(ctx context.Context) (any, error) { return c.Restart(ctx, q) }},
+		{"Contract", "contract " + heard, func(ctx context.Context) (any, error) { return c.Contract(ctx, q) }},
 		{"Down", "down " + heard, func(ctx context.Context) (any, error) { return c.Down(ctx, q) }},
+		{"Promote", "promote {Service:web Full:true Who:ann Why:now}", func(ctx context.Context) (any, error) {
+			return c.Promote(ctx, PromoteRequest{Service: "web", Full: true, Who: "ann", Why: "now"})
+		}},
 		{"Settings", "settings {Metrics:x:1 AccessLog:true}", func(ctx context.Context) (any, error) {
 			return nil, c.Settings(ctx, Settings{Metrics: "x:1", AccessLog: true})
 		}},
 		{"Quit", "quit true", func(ctx context.Context) (any, error) { return nil, c.Quit(ctx, true) }},
 		{"Metrics", "metrics", func(ctx context.Context) (any, error) { return c.Metrics(ctx) }},
+		{"Pass", "pass web", func(ctx context.Context) (any, error) {
+			return nil, c.Pass(ctx, PassRequest{Service: "web"}, func(string) error { return nil })
+		}},
+		{"Freeze", "freeze web sale", func(ctx context.Context) (any, error) {
+			return c.Freeze(ctx, FreezeRequest{Service: "web", Why: "sale"})
+		}},
+		{"Unfreeze", "unfreeze " + heard, func(ctx context.Context) (any, error) { return c.Unfreeze(ctx, q) }},
+		{"Lock", "lock {Service:web Who:me Why:so Wait:true Token:}", func(ctx context.Context) (any, error) {
+			return nil, c.Lock(ctx, LockRequest{Service: "web", Who: "me", Why: "so", Wait: true}, func(LockEvent) error { return nil })
+		}},
+		{"Unlock", "unlock {Service:web Token:t Who:me Why:}", func(ctx context.Context) (any, error) {
+			return c.Unlock(ctx, UnlockRequest{Service: "web", Token: "t", Who: "me"})
+		}},
+		{"LookAtSource", "source {Service:web Retry:true Who:me}", func(ctx context.Context) (any, error) {
+			return c.LookAtSource(ctx, SourceRequest{Service: "web", Retry: true, Who: "me"})
+		}},
+		{"SourceLog", `source log "a b"`, func(ctx context.Context) (any, error) { return c.SourceLog(ctx, "a b") }},
+		{"Gates", "gates", func(ctx context.Context) (any, error) { return c.Gates(ctx) }},
 		{"Watch", "watch 5 17", func(ctx context.Context) (any, error) {
 			return nil, c.Watch(ctx, 5, 17, func(Event) error { return nil })
 		}},

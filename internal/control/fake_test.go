@@ -77,13 +77,38 @@ func (f *fake) Rollback(_ context.Context, r Request) (Begun, error) { return f.
 func (f *fake) Scale(_ context.Context, r Request) (Begun, error)    { return f.change("scale", r) }
 func (f *fake) Restart(_ context.Context, r Request) (Begun, error)  { return f.change("restart", r) }
 func (f *fake) Down(_ context.Context, r Request) (Begun, error)     { return f.change("down", r) }
+func (f *fake) Contract(_ context.Context, r Request) (Begun, error) { return f.change("contract", r) }
 
 func (f *fake) Plan(_ context.Context, r DeployRequest) (Plan, error) {
 	return Plan{Service: r.Spec.Name, To: 2, Steps: []deploy.Step{{Verb: deploy.StepStart}}}, f.note("plan %s", r.Spec.Name)
 }
 
+func (f *fake) Maintain(_ context.Context, r MaintenanceRequest) (Maintenance, error) {
+	return Maintenance{Writes: r.Writes, Who: r.Who, Doing: "waiting"}, f.note("maintain %+v", r)
+}
+
+func (f *fake) AwaitMaintenance(_ context.Context, r Request) (Maintenance, error) {
+	return Maintenance{Who: r.Who, InFlight: 2}, f.note("await maintenance %+v", r)
+}
+
 func (f *fake) Pause(_ context.Context, r PauseRequest) (Paused, error) {
 	return Paused{Pause: Pause{Max: r.Max, Who: r.Who}, InFlight: 2}, f.note("pause %+v", r)
+}
+
+func (f *fake) Promote(_ context.Context, r PromoteRequest) (Promoted, error) {
+	return Promoted{}, f.note("promote %+v", r)
+}
+
+func (f *fake) Prepare(ctx context.Context, r PrepareRequest, tell func(PrepareEvent) error) error {
+	return tellEach(ctx, f, fmt.Sprintf("prepare %s %s %v", r.Spec.Name, r.Env["KEY"], r.Again), tell)
+}
+
+func (f *fake) Preparations(_ context.Context, service string) ([]deploy.Preparation, error) {
+	return []deploy.Preparation{{Service: service, Name: "warm"}}, f.note("preparations %q", service)
+}
+
+func (f *fake) NotifyTest(_ context.Context, r Request) ([]Notified, error) {
+	return []Notified{{Receiver: "$CHAT", Error: "refused"}}, f.note("notify %+v", r)
 }
 
 func (f *fake) Resume(_ context.Context, r Request) (Resumed, error) {
@@ -148,4 +173,34 @@ func serveAt(t *testing.T, path string, a Agent) (*Client, *http.Server) {
 		}
 	})
 	return NewClient(path), server
+}
+
+func (f *fake) Pass(_ context.Context, r PassRequest, tell func(string) error) error {
+	return f.note("pass %s", r.Service)
+}
+
+func (f *fake) Freeze(_ context.Context, r FreezeRequest) (Freeze, error) {
+	return Freeze{}, f.note("freeze %s %s", r.Service, r.Why)
+}
+
+func (f *fake) Unfreeze(_ context.Context, r Request) (Unfrozen, error) {
+	return Unfrozen{}, f.note("unfreeze %+v", r)
+}
+
+func (f *fake) Lock(_ context.Context, r LockRequest, tell func(LockEvent) error) error {
+	return f.note("lock %+v", r)
+}
+
+func (f *fake) Unlock(_ context.Context, r UnlockRequest) (Unlocked, error) {
+	return Unlocked{}, f.note("unlock %+v", r)
+}
+
+func (f *fake) Gates(context.Context) (Gates, error) { return Gates{}, f.note("gates") }
+
+func (f *fake) LookAtSource(_ context.Context, r SourceRequest) (Source, error) {
+	return Source{}, f.note("source %+v", r)
+}
+
+func (f *fake) SourceLog(_ context.Context, service string) (string, error) {
+	return "built", f.note("source log %q", service)
 }

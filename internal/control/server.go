@@ -30,8 +30,27 @@ func Handler(a Agent) http.Handler {
 	m.HandleFunc("POST /v1/scale", with(a.Scale))
 	m.HandleFunc("POST /v1/restart", with(a.Restart))
 	m.HandleFunc("POST /v1/down", with(a.Down))
+	m.HandleFunc("POST /v1/contract", with(a.Contract))
+	m.HandleFunc("POST /v1/maintenance", with(a.Maintain))
+	m.HandleFunc("POST /v1/maintenance/await", with(a.AwaitMaintenance))
 	m.HandleFunc("POST /v1/pause", with(a.Pause))
+	m.HandleFunc("POST /v1/promote", with(a.Promote))
 	m.HandleFunc("POST /v1/resume", with(a.Resume))
+	m.HandleFunc("POST /v1/prepare", stream(a.Prepare))
+	m.HandleFunc("GET /v1/preparations", answer(func(r *http.Request) (any, error) {
+		return a.Preparations(r.Context(), r.FormValue("service"))
+	}))
+	m.HandleFunc("POST /v1/notify/test", with(a.NotifyTest))
+	m.HandleFunc("POST /v1/pass", stream(a.Pass))
+	m.HandleFunc("POST /v1/freeze", with(a.Freeze))
+	m.HandleFunc("POST /v1/unfreeze", with(a.Unfreeze))
+	m.HandleFunc("POST /v1/lock", stream(a.Lock))
+	m.HandleFunc("POST /v1/unlock", with(a.Unlock))
+	m.HandleFunc("POST /v1/source", with(a.LookAtSource))
+	m.HandleFunc("GET /v1/source/log", answer(func(r *http.Request) (any, error) {
+		return a.SourceLog(r.Context(), r.FormValue("service"))
+	}))
+	m.HandleFunc("GET /v1/gates", answer(func(r *http.Request) (any, error) { return a.Gates(r.Context()) }))
 	m.HandleFunc("POST /v1/settings", with(func(ctx context.Context, s Settings) (struct{}, error) {
 		return struct{}{}, a.Settings(ctx, s)
 	}))
@@ -109,7 +128,7 @@ func answer(call func(*http.Request) (any, error)) http.HandlerFunc {
 func refuse(w http.ResponseWriter, err error) {
 	e := asError(err)
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(map[string]int{CodeInvalid: 400, CodeNone: 404, CodeBusy: 409, CodeFailed: 500}[e.Code])
+	w.WriteHeader(map[string]int{CodeInvalid: 400, CodeNone: 404, CodeBusy: 409, CodeFailed: 500, CodeClosed: 423, CodeLocked: 423}[e.Code])
 	_ = encode(w, e)
 }
 

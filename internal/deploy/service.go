@@ -5,6 +5,8 @@
 package deploy
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,19 +26,33 @@ type Service struct {
 	Command  []string `json:"command"`          // argv; $NAME in it is expanded from the Instance's environment
 	Replicas int      `json:"replicas"`         // 0 is allowed: kept, but not running
 	EnvNames []string `json:"env_names,omitempty"`
+	Store    string   `json:"store,omitempty"` // whose file holds the store of its Instances; empty: its own
 
-	Probes   Probes   `json:"probes"`
-	Strategy Strategy `json:"strategy"`
-	Drain    Drain    `json:"drain"`
-	Stop     Stop     `json:"stop"`
-	Limits   Limits   `json:"limits"`
-	Proxy    Proxy    `json:"proxy"`
-	Logs     Logs     `json:"logs"`
-	Keep     int      `json:"keep"` // releases kept for rollback, the serving one among them
+	Probes      Probes       `json:"probes"`
+	Strategy    Strategy     `json:"strategy"`
+	Drain       Drain        `json:"drain"`
+	Stop        Stop         `json:"stop"`
+	Limits      Limits       `json:"limits"`
+	Proxy       Proxy        `json:"proxy"`
+	Logs        Logs         `json:"logs"`
+	Hooks       Hooks        `json:"hooks,omitzero"`
+	Maintenance *Maintenance `json:"maintenance,omitempty"` // nil: as the command says
+	Prepare     []Hook       `json:"prepare,omitempty"`     // each run once for all releases, long before or at the start of a deploy
+	Migrate     *Migrate     `json:"migrate,omitempty"`     // nil: Segue changes no database
+	Notify      []Webhook    `json:"notify,omitempty"`      // who is told of what happens to it
+	Keep        int          `json:"keep"`                  // releases kept for rollback, the serving one among them
+
+	Engine     EngineType  `json:"engine,omitempty"`     // who runs it; empty: EngineProcess
+	Kubernetes *Kubernetes `json:"kubernetes,omitempty"` // nil: all by default
+	ECS        *ECS        `json:"ecs,omitempty"`        // nil: all by default
 }
 
 // Worker reports whether the service takes no requests.
 func (s *Service) Worker() bool { return len(s.Listen) == 0 }
+
+// StoreName is the name of the file that holds the store of its Instances, which
+// several services may share.
+func (s *Service) StoreName() string { return cmp.Or(s.Store, s.Name) }
 
 // Proxied reports whether the proxy forwards requests to the instances, which
 // therefore have a port each.
@@ -50,6 +66,15 @@ func (s *Service) Inherits() bool { return !s.Worker() && s.Via == ViaSocket }
 func (s *Service) Kept() []string {
 	if s.Socket.PerInstance {
 		return nil
+	}
+	return s.Addresses()
+}
+
+// Addresses are all that the service listens on: those of Listen, and the
+// preview's.
+func (s *Service) Addresses() []string {
+	if p := s.Strategy.Preview; p != nil && p.Listen != "" {
+		return append(slices.Clone(s.Listen), p.Listen)
 	}
 	return s.Listen
 }
@@ -174,21 +199,6 @@ func (p *Probe) What() string {
 	default:
 		return "exec " + strings.Join(p.Exec, " ")
 	}
-}
-
-// StrategyType names a way to move from one Release to another.
-type StrategyType string
-
-const Rolling StrategyType = "rolling"
-
-// A Strategy says how a Rollout goes about it.
-type Strategy struct {
-	Type             StrategyType  `json:"type"`
-	Surge            int           `json:"surge"`             // instances above Replicas while rolling
-	Unavailable      int           `json:"unavailable"`       // instances below Replicas while rolling
-	MinReady         time.Duration `json:"min_ready"`         // an instance counts after being ready so long
-	ProgressDeadline time.Duration `json:"progress_deadline"` // without a step forward for so long, the rollout is undone
-	Overlap          bool          `json:"overlap"`           // false: old and new instances never run at the same time
 }
 
 // Drain says how an Instance is let finish before it is signalled.

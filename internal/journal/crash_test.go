@@ -180,7 +180,7 @@ func checkWhole(t *testing.T, path string, last int64) {
 // what was written before.
 func TestFileTooLarge(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "segue.db")
-	w := startWriter(t, path, limitEnv+"=300000")
+	w := startWriter(t, path, limitEnv+"=500000")
 	last, failure := w.until(-1)
 	if last < 10 || !strings.Contains(failure, "journal "+path) {
 		t.Fatalf("after step %d: %q", last, failure)

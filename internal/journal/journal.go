@@ -30,9 +30,7 @@ type Journal struct {
 	path string
 }
 
-// schema is version 1. A later version adds a step to migrations and never
-// changes an older one: an older agent must be able to read the file after a
-// rollback of Segue itself.
+// schema is version 1, which additions add to.
 const schema = `
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE services (
@@ -60,6 +58,22 @@ CREATE TABLE steps (
 	note TEXT NOT NULL);
 CREATE INDEX steps_by_rollout ON steps (rollout, seq);
 `
+
+// additions are what came to the schema later. An older agent must be able to
+// use the file after a rollback of Segue itself, so that each is a column with a
+// default, or a table of its own, and leaves the version as it is.
+var additions = []struct{ table, column, definition string }{
+	{"rollouts", "mode", "TEXT NOT NULL DEFAULT ''"},
+	{"rollouts", "stage", "INTEGER NOT NULL DEFAULT 0"},
+	{"rollouts", "stage_at", "INTEGER NOT NULL DEFAULT 0"},
+	{"rollouts", "promoted", "INTEGER NOT NULL DEFAULT 0"},
+	{"rollouts", "against", "TEXT NOT NULL DEFAULT ''"},
+	{"rollouts", "brings", "TEXT NOT NULL DEFAULT ''"},
+	{"rollouts", "fresh", "INTEGER NOT NULL DEFAULT 0"},
+	{"rollouts", "migrated", "TEXT NOT NULL DEFAULT ''"},
+	{"rollouts", "did", "TEXT NOT NULL DEFAULT ''"},
+	{"steps", "stage", "INTEGER NOT NULL DEFAULT 0"},
+}
 
 // Version is the newest format of the file that this package reads and writes.
 const Version = 1
@@ -103,12 +117,19 @@ func (j *Journal) prepare() error {
 	if err := j.db.QueryRow("PRAGMA user_version").Scan(&have); err != nil {
 		return err
 	}
-	switch {
-	case have == Version:
-		return nil
-	case have > Version:
+	if have > Version {
 		return fmt.Errorf("written by a newer segue (format %d, this one knows %d); start that one", have, Version)
 	}
+	if have == 0 {
+		if err := j.create(); err != nil {
+			return err
+		}
+	}
+	return j.tx(context.Background(), add)
+}
+
+// create makes version 1.
+func (j *Journal) create() error {
 	salt := make([]byte, 32)
 	if _, err := rand.Read(salt); err != nil {
 		return err
@@ -123,6 +144,31 @@ func (j *Journal) prepare() error {
 		_, err := tx.Exec(fmt.Sprintf("PRAGMA user_version = %d", Version))
 		return err
 	})
+}
+
+// tables are additions, too.
+var tables = []string{outboxTable, toldNow, preparationsTable}
+
+// add makes the additions that are missing.
+func add(tx *sql.Tx) error {
+	for _, table := range tables {
+		if _, err := tx.Exec(table); err != nil {
+			return err
+		}
+	}
+	for _, a := range additions {
+		var there int
+		if err := tx.QueryRow("SELECT count(*) FROM pragma_table_info(?) WHERE name = ?", a.table, a.column).Scan(&there); err != nil {
+			return err
+		}
+		if there > 0 {
+			continue
+		}
+		if _, err := tx.Exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN %s %s", a.table, a.column, a.definition)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close closes the file.

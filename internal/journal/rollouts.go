@@ -3,12 +3,13 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"strings"
 	"time"
 
 	"github.com/seguehq/segue/internal/deploy"
 )
 
-const selectRollouts = `SELECT id, service, kind, "from", "to", from_gen, to_gen, replicas, before, phase, who, why, reason, began, ended FROM rollouts`
+const selectRollouts = `SELECT id, service, kind, "from", "to", from_gen, to_gen, replicas, before, phase, who, why, reason, began, ended, mode, stage, stage_at, promoted, against, brings, fresh, migrated, did FROM rollouts`
 
 // Open lists the rollouts that have not ended.
 func (j *Journal) Open(ctx context.Context) ([]deploy.Rollout, error) {
@@ -46,14 +47,22 @@ func scanRollouts(rows *sql.Rows, err error) ([]deploy.Rollout, error) {
 	var rs []deploy.Rollout
 	for rows.Next() {
 		var r deploy.Rollout
-		var began, ended int64
+		var began, ended, staged int64
+		var brings string
 		if err := rows.Scan(&r.ID, &r.Service, &r.Kind, &r.From, &r.To, &r.FromGen, &r.ToGen, &r.Replicas, &r.Before,
-			&r.Phase, &r.Who, &r.Why, &r.Reason, &began, &ended); err != nil {
+			&r.Phase, &r.Who, &r.Why, &r.Reason, &began, &ended,
+			&r.Mode, &r.Stage, &staged, &r.Promoted, &r.Against, &brings, &r.Fresh, &r.Migrated, &r.Did); err != nil {
 			return nil, err
 		}
 		r.Began = time.Unix(0, began)
 		if ended != 0 {
 			r.Ended = time.Unix(0, ended)
+		}
+		if staged != 0 {
+			r.StageAt = time.Unix(0, staged)
+		}
+		if brings != "" {
+			r.Brings = strings.Split(brings, "\n") // a file's name has none
 		}
 		rs = append(rs, r)
 	}

@@ -3,7 +3,9 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/seguehq/segue/internal/deploy"
@@ -29,15 +31,15 @@ func (j *Journal) Begin(ctx context.Context, r *deploy.Rollout) (deploy.Step, er
 		} else if len(open) > 0 {
 			return &BusyError{Rollout: open[0]}
 		}
-		res, err := tx.ExecContext(ctx, `INSERT INTO rollouts (service, kind, "from", "to", from_gen, to_gen, replicas, before, phase, who, why, began)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`, r.Service, r.Kind, r.From, r.To, r.FromGen, 0, r.Replicas, r.Before, r.Phase, r.Who, r.Why, r.Began.UnixNano())
+		res, err := tx.ExecContext(ctx, `INSERT INTO rollouts (service, kind, "from", "to", from_gen, to_gen, replicas, before, phase, who, why, began, mode, against, brings, fresh)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, r.Service, r.Kind, r.From, r.To, r.FromGen, 0, r.Replicas, r.Before, r.Phase, r.Who, r.Why, r.Began.UnixNano(), r.Mode, r.Against, strings.Join(r.Brings, "\n"), r.Fresh)
 		if err != nil {
 			return err
 		}
 		if r.ID, err = res.LastInsertId(); err != nil {
 			return err
 		}
-		if r.ToGen = r.ID; r.Kind == deploy.KindScale {
+		if r.ToGen = r.ID; r.Kind.Keeps() {
 			r.ToGen = r.FromGen
 		}
 		if _, err = tx.ExecContext(ctx, "UPDATE rollouts SET to_gen = ? WHERE id = ?", r.ToGen, r.ID); err != nil {
@@ -73,6 +75,12 @@ func (j *Journal) Append(ctx context.Context, s *deploy.Step) error {
 			return setState(ctx, tx, s, state)
 		}
 		switch s.Verb {
+		case deploy.StepStage:
+			return stage(ctx, tx, s)
+		case deploy.StepPromote:
+			return changeOne(ctx, tx, s, "UPDATE rollouts SET promoted = max(promoted, ?) WHERE id = ? AND phase = ?", s.Stage)
+		case deploy.StepExpanded, deploy.StepBackfilled, deploy.StepContracted:
+			return changeOne(ctx, tx, s, "UPDATE rollouts SET migrated = ?, did = ? WHERE id = ? AND phase = ?", s.Verb, s.Note)
 		case deploy.StepBack:
 			return turnBack(ctx, tx, s)
 		case deploy.StepEnd:
@@ -84,8 +92,8 @@ func (j *Journal) Append(ctx context.Context, s *deploy.Step) error {
 }
 
 func insertStep(ctx context.Context, tx *sql.Tx, s *deploy.Step) error {
-	res, err := tx.ExecContext(ctx, "INSERT INTO steps (at, rollout, service, verb, instance, release, note) VALUES (?,?,?,?,?,?,?)",
-		s.At.UnixNano(), s.Rollout, s.Service, s.Verb, s.Instance, s.Release, s.Note)
+	res, err := tx.ExecContext(ctx, "INSERT INTO steps (at, rollout, service, verb, instance, release, note, stage) VALUES (?,?,?,?,?,?,?,?)",
+		s.At.UnixNano(), s.Rollout, s.Service, s.Verb, s.Instance, s.Release, s.Note, s.Stage)
 	if err != nil {
 		return err
 	}
@@ -110,6 +118,23 @@ func setState(ctx context.Context, tx *sql.Tx, s *deploy.Step, next deploy.State
 	}
 	_, err := tx.ExecContext(ctx, "UPDATE instances SET state = ?, why = ? WHERE id = ?", next, why, s.Instance)
 	return err
+}
+
+// stage writes that the next stage is entered; stages are never gone back in.
+func stage(ctx context.Context, tx *sql.Tx, s *deploy.Step) error {
+	return changeOne(ctx, tx, s, "UPDATE rollouts SET stage = ?, stage_at = ? WHERE id = ? AND phase = ? AND stage < ?1", s.Stage, s.At.UnixNano())
+}
+
+// changeOne changes the rollout of a step while it goes forward.
+func changeOne(ctx context.Context, tx *sql.Tx, s *deploy.Step, query string, args ...any) error {
+	res, err := tx.ExecContext(ctx, query, append(args, s.Rollout, deploy.Forward)...)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, fmt.Errorf("rollout %d does not go forward, or is past stage %d", s.Rollout, s.Stage))
+	}
+	return nil
 }
 
 // turnBack writes why a rollout is undone; the first reason stays.
@@ -159,22 +184,28 @@ func end(ctx context.Context, tx *sql.Tx, s *deploy.Step) error {
 	return err
 }
 
+const selectSteps = "SELECT seq, at, rollout, service, verb, instance, release, note, stage FROM steps"
+
 // Steps lists the steps of a rollout with a sequence number above since.
 func (j *Journal) Steps(ctx context.Context, rollout, since int64) ([]deploy.Step, error) {
-	rows, err := j.db.QueryContext(ctx, "SELECT seq, at, rollout, service, verb, instance, release, note FROM steps WHERE rollout = ? AND seq > ? ORDER BY seq", rollout, since)
+	steps, err := scanSteps(j.db.QueryContext(ctx, selectSteps+" WHERE rollout = ? AND seq > ? ORDER BY seq", rollout, since))
+	return steps, j.wrap("read steps", err)
+}
+
+func scanSteps(rows *sql.Rows, err error) ([]deploy.Step, error) {
 	if err != nil {
-		return nil, j.wrap("read steps", err)
+		return nil, err
 	}
 	defer rows.Close()
 	var steps []deploy.Step
 	for rows.Next() {
 		var s deploy.Step
 		var at int64
-		if err := rows.Scan(&s.Seq, &at, &s.Rollout, &s.Service, &s.Verb, &s.Instance, &s.Release, &s.Note); err != nil {
-			return nil, j.wrap("read steps", err)
+		if err := rows.Scan(&s.Seq, &at, &s.Rollout, &s.Service, &s.Verb, &s.Instance, &s.Release, &s.Note, &s.Stage); err != nil {
+			return nil, err
 		}
 		s.At = time.Unix(0, at)
 		steps = append(steps, s)
 	}
-	return steps, j.wrap("read steps", rows.Err())
+	return steps, rows.Err()
 }

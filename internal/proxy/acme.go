@@ -48,7 +48,7 @@ type keeper struct {
 // managed is one host's certificate.
 type managed struct {
 	acme    ACME
-	config  *certmagic.Config
+	config  *certmagic.Config // nil while it is only expected
 	cancel  context.CancelFunc
 	problem string // why the last attempt failed
 	lasting bool   // no attempt will do better
@@ -62,17 +62,29 @@ const challengeProtocol = "acme-tls/1"
 // short for the sake of CAs whose certificates live for minutes.
 const renewEvery = 10 * time.Second
 
+// expect notes the hosts of a table that is about to be the current one. From
+// then on handshakes for them wait, for follow comes later: it needs the
+// listeners, and those already accept.
+func (k *keeper) expect(c Config) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.over {
+		return
+	}
+	for host, s := range c.acmeHosts() {
+		if k.hosts == nil {
+			k.hosts = map[string]*managed{}
+		}
+		if k.hosts[host] == nil {
+			k.hosts[host] = &managed{acme: *s.ACME, cancel: func() {}}
+		}
+	}
+}
+
 // follow takes the hosts of a table under management and lets go of others.
 // addr tells where a service is reached.
 func (k *keeper) follow(c Config, addr func(Service) (host string, port int)) {
-	wanted := map[string]Service{}
-	for _, s := range c.Services {
-		for _, host := range s.acmeHosts() {
-			if _, twice := wanted[host]; !twice {
-				wanted[host] = s
-			}
-		}
-	}
+	wanted := c.acmeHosts()
 	k.mu.Lock()
 	idle := k.over || len(wanted) == 0 && k.cache == nil
 	k.mu.Unlock()
@@ -84,6 +96,20 @@ func (k *keeper) follow(c Config, addr func(Service) (host string, port int)) {
 	for host, s := range wanted {
 		k.manage(host, *s.ACME, func() (string, int) { return addr(s) })
 	}
+}
+
+// acmeHosts gives the hosts that want certificates, and for each the first
+// service that names it.
+func (c Config) acmeHosts() map[string]Service {
+	wanted := map[string]Service{}
+	for _, s := range c.Services {
+		for _, host := range s.acmeHosts() {
+			if _, twice := wanted[host]; !twice {
+				wanted[host] = s
+			}
+		}
+	}
+	return wanted
 }
 
 // acmeHosts lists the hosts that a service wants certificates for.
@@ -112,7 +138,7 @@ func (k *keeper) open(folder string) {
 	})
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.cache, k.zap, k.store, k.hosts = cache, logger, &certmagic.FileStorage{Path: folder}, map[string]*managed{}
+	k.cache, k.zap, k.store = cache, logger, &certmagic.FileStorage{Path: folder}
 }
 
 // configFor is asked by the cache with its lock held.
@@ -147,7 +173,7 @@ func (k *keeper) manage(host string, a ACME, addr func() (string, int)) {
 	k.mu.Lock()
 	m := k.hosts[host]
 	k.mu.Unlock()
-	if m != nil && m.acme == a && !m.lasting {
+	if m != nil && m.config != nil && m.acme == a && !m.lasting {
 		return
 	}
 	next := &managed{acme: a}
@@ -174,7 +200,7 @@ func (k *keeper) manage(host string, a ACME, addr func() (string, int)) {
 	}
 	if m != nil {
 		m.cancel()
-		m.news.ring()
+		defer m.news.ring()
 	}
 	k.hosts[host] = next
 	next.config.ManageAsync(ctx, []string{host}) // its error is of what it does not do: on-demand certificates
@@ -307,16 +333,37 @@ func (k *keeper) challenge(h *tls.ClientHelloInfo) *tls.Config {
 	if len(h.SupportedProtos) != 1 || h.SupportedProtos[0] != challengeProtocol {
 		return nil
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	m := k.hosts[normalHost(h.ServerName)]
-	if m == nil {
+	config := k.configOf(h.Context(), normalHost(h.ServerName))
+	if config == nil {
 		return nil
 	}
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		NextProtos:     []string{challengeProtocol},
-		GetCertificate: m.config.GetCertificate,
+		GetCertificate: config.GetCertificate,
+	}
+}
+
+// configOf gives how a host's certificate is kept, once that is known; nil if
+// nobody keeps it.
+func (k *keeper) configOf(ctx context.Context, host string) *certmagic.Config {
+	for {
+		k.mu.Lock()
+		m := k.hosts[host]
+		if m == nil {
+			k.mu.Unlock()
+			return nil
+		}
+		config, news := m.config, m.news.wait()
+		k.mu.Unlock()
+		if config != nil {
+			return config
+		}
+		select {
+		case <-news:
+		case <-ctx.Done():
+			return nil
+		}
 	}
 }
 

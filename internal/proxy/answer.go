@@ -52,7 +52,7 @@ func (x *exchange) passHead(a *answer) {
 	x.signRelease(h)
 	x.stick(h)
 	x.sayGoodbye(h)
-	x.began, x.status = true, a.status
+	x.answered(a.status)
 	x.w.WriteHeader(a.status)
 }
 

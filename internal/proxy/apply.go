@@ -7,8 +7,9 @@ import (
 )
 
 // apply replaces the table. Everything that can fail is done before anything is
-// changed. The order afterwards is what claim relies on: store the table, then
-// retire who is absent from it, then call up who waits.
+// changed. The order afterwards is what claim and handshakes rely on: expect the
+// certificates, store the table, then retire who is absent from it, then call up
+// who waits.
 func (p *proxy) apply(c Config) error {
 	if err := c.validate(); err != nil {
 		return fmt.Errorf("configuration: %w", err)
@@ -24,6 +25,7 @@ func (p *proxy) apply(c Config) error {
 	}
 	old := p.table.Load()
 	t := p.newTable(c, old)
+	p.certs.acme.expect(c)
 	p.table.Store(t)
 	for id, in := range old.instances {
 		if t.instances[id] != in {
@@ -31,6 +33,7 @@ func (p *proxy) apply(c Config) error {
 			in.retire()
 		}
 	}
+	p.sayClosed(t)
 	p.openListeners(t)
 	p.certs.acme.follow(c, p.where)
 	for name, s := range p.services {
@@ -74,8 +77,10 @@ func (p *proxy) target(t *table, s Service, old *table) *target {
 		}
 		tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
 	}
+	tg.division = divide(s.Split, tg.instances)
 	tg.plain = tg.isPlain()
 	tg.pause(p.clock())
+	tg.close(p.clock())
 	t.targets[s.Name] = tg
 	return tg
 }
@@ -89,6 +94,11 @@ func (t *table) listen(key string, tg *target) {
 	}
 	for _, r := range tg.cfg.Routes {
 		v.add(r, tg.by(r))
+	}
+	if tg.cfg.Split.hasListener(key) { // a way to one release, whatever host it is reached by
+		for _, r := range tg.cfg.Routes {
+			v.add(Route{Path: r.Path}, tg.by(r))
+		}
 	}
 	if tg.cfg.Protocol == TCP && v.bytes == nil {
 		v.bytes = tg

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
@@ -37,19 +38,38 @@ type instance struct {
 	grace     grace        // guarded by service.budget
 }
 
-// claim takes an instance for one request: it counts as in flight from here on,
-// until release. It is nil when none can be chosen, or the service is paused.
+// claim takes an instance for one request that writes nothing: it counts as in
+// flight from here on, until release. It is nil when none can be chosen, or the
+// service is paused or closed.
 //
 // A drain cannot miss a claim: both the claim (count, then look at the table
 // again) and Apply (store the table, then look at the count) write before they
 // read, so at least one of the two sees the other.
 func (p *proxy) claim(service string, tried []*instance) (*instance, *target) {
-	return p.claimFor("", service, tried)
+	return p.claimFor(&wish{lot: drawLot()}, service, tried)
 }
 
-// claimFor is claim for a sticky client, whose token stands for the instance
-// that it would rather have.
-func (p *proxy) claimFor(token, service string, tried []*instance) (*instance, *target) {
+// wish is what a request asks of the instance that it is to get. It stays as it is
+// while the request is held and when it is repeated: the table in force at that
+// moment decides, and the same table decides the same.
+type wish struct {
+	write  bool        // it counts among the service's writes, too
+	lot    uint32      // below lots: its number among a Split's clients
+	token  string      // of the instance that its sticky client would rather have; "" any
+	listen string      // key of the listener that it came by
+	header http.Header // nil where there is none to look at
+}
+
+// release ends a claim that was made for the wish.
+func (w *wish) release(in *instance) {
+	if w.write {
+		in.service.writes.Add(-1)
+	}
+	in.release()
+}
+
+// claimFor is claim with a wish, whose release ends it.
+func (p *proxy) claimFor(w *wish, service string, tried []*instance) (*instance, *target) {
 	for {
 		t := p.table.Load()
 		target := t.targets[service]
@@ -57,25 +77,25 @@ func (p *proxy) claimFor(token, service string, tried []*instance) (*instance, *
 			return nil, nil
 		}
 		now := p.clock()
-		if target.paused(now) > 0 {
+		if target.closed(now, w.write) || target.paused(now) > 0 {
 			return nil, target
 		}
-		in := target.favourite(token, now, tried)
-		if in == nil {
-			in = target.pick(now, tried)
-		}
+		in := target.choose(w, now, tried)
 		if in == nil {
 			return nil, target
 		}
 		in.inflight.Add(1)
+		if w.write {
+			target.writes.Add(1)
+		}
 		if p.table.Load() == t {
 			return in, target
 		}
-		in.release()
+		w.release(in)
 	}
 }
 
-// release ends a claim.
+// release ends a claim without a wish.
 func (in *instance) release() {
 	if in.inflight.Add(-1) == 0 && !in.routed.Load() {
 		in.settle()
@@ -85,16 +105,34 @@ func (in *instance) release() {
 // probes bounds the cost of a choice in a large service.
 const probes = 8
 
+// choice is what may be taken, the better before the worse; nil none.
+type choice struct {
+	best  *instance
+	again *instance // was tried before
+	out   *instance // was ejected
+}
+
+func (c choice) any() *instance { return cmp.Or(c.best, c.again, c.out) }
+
+// or takes from d what c has not.
+func (c choice) or(d choice) choice {
+	return choice{cmp.Or(c.best, d.best), cmp.Or(c.again, d.again), cmp.Or(c.out, d.out)}
+}
+
+// pick chooses among all of the target's instances.
+func (t *target) pick(now int64, tried []*instance) *instance {
+	return pick(t.instances, now, tried).any()
+}
+
 // pick gives the instance with the fewest requests in flight, a random one
 // among equals: of all when they are few, else of some neighbours at a random
 // place. It passes over those put aside, and prefers those not in tried. One that
 // was ejected is better than none.
-func (t *target) pick(now int64, tried []*instance) *instance {
-	n := len(t.instances)
+func pick(list []*instance, now int64, tried []*instance) (c choice) {
+	n := len(list)
 	if n == 0 {
-		return nil
+		return c
 	}
-	var best, again, out *instance
 	var least int64
 	start := 0
 	if n > 1 {
@@ -102,30 +140,24 @@ func (t *target) pick(now int64, tried []*instance) *instance {
 	}
 	seen := 0
 	for i := 0; i < n && seen < probes; i++ {
-		in := t.instances[(start+i)%n]
+		in := list[(start+i)%n]
 		if in.asideUntil.Load() > now {
 			continue
 		}
 		if in.outUntil.Load() > now {
-			out = in
+			c.out = in
 			continue
 		}
 		if len(tried) > 0 && slices.Contains(tried, in) {
-			again = in
+			c.again = in
 			continue
 		}
 		seen++
-		if load := in.inflight.Load(); best == nil || load < least {
-			best, least = in, load
+		if load := in.inflight.Load(); c.best == nil || load < least {
+			c.best, least = in, load
 		}
 	}
-	switch {
-	case best != nil:
-		return best
-	case again != nil:
-		return again
-	}
-	return out
+	return c
 }
 
 const (

@@ -10,10 +10,7 @@ import (
 // A claim and an Apply never miss each other: from the moment an unrouted
 // instance is seen with nothing in flight, nobody holds a claim on it.
 func TestClaimIsNeverMissed(t *testing.T) {
-	rounds := 3000
-	if testing.Short() {
-		rounds = 300
-	}
+	rounds := Rounds(3000, 1000)
 	p := newProxy(Options{})
 	var idle [10]atomic.Bool // by instance: seen unrouted and idle
 	table := func(n int) Config {

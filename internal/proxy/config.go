@@ -65,6 +65,10 @@ type Service struct {
 	Protocol string  `json:"protocol,omitempty"` // HTTP1, H2C or TCP
 	// Instances are those that may be chosen.
 	Instances []Instance `json:"instances,omitempty"`
+	// Split divides the requests between releases; nil does not look at releases.
+	Split *Split `json:"split,omitempty"`
+	// Maintenance refuses requests, or those that write; nil does not.
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
 	// Paused parks the service's requests for a while; nil does not.
 	Paused *Pause `json:"paused,omitempty"`
 
@@ -253,6 +257,9 @@ func (s Service) validate() error {
 	}
 	if m := s.Mirror; m != nil && (m.To == s.Name || m.Percent < 0 || m.Percent > 100) {
 		fail("mirror: to %q, %d %%: another service, and from 0 to 100", m.To, m.Percent)
+	}
+	if err := s.Split.validate(&s); err != nil {
+		fail("split: %w", err)
 	}
 	if s.Sticky != nil && !isToken(s.Sticky.Cookie) {
 		fail("sticky: %q is no name of a cookie", s.Sticky.Cookie)

@@ -15,6 +15,7 @@ import (
 type Status struct {
 	Version       string          `json:"version"`
 	PID           int             `json:"pid"`
+	Knows         []string        `json:"knows"`          // what of a table it would not pass over: KnowsSplit …
 	ConfigVersion int64           `json:"config_version"` // of the table in force
 	Leaving       bool            `json:"leaving"`        // told to quit
 	Listeners     []string        `json:"listeners"`      // keys, sorted
@@ -27,14 +28,24 @@ type Status struct {
 	Services      []ServiceStatus `json:"services"`
 }
 
+// Parts of a table that a proxy of an older Segue passes over, although requests
+// would go astray without them.
+const (
+	KnowsSplit       = "split"
+	KnowsMaintenance = "maintenance"
+)
+
 // ServiceStatus is one service's part of Status.
 type ServiceStatus struct {
 	Name        string           `json:"name"`
 	Requests    int64            `json:"requests"`
 	Retries     int64            `json:"retries"`
 	Held        int64            `json:"held"`                  // waiting now
+	Writes      int64            `json:"writes,omitempty"`      // requests in flight that may change something, upgrades among them
 	Paused      time.Duration    `json:"paused,omitempty"`      // how long its requests are still parked
+	Closed      string           `json:"closed,omitempty"`      // what is refused for maintenance: "writes" or "all"
 	Certificate string           `json:"certificate,omitempty"` // why the newest is not in use
+	Releases    []ReleaseStatus  `json:"releases,omitempty"`    // those that were asked since the proxy began
 	Mirror      *MirrorStatus    `json:"mirror,omitempty"`      // of the copies
 	Instances   []InstanceStatus `json:"instances"`             // those that only get copies last
 }
@@ -67,17 +78,19 @@ func (p *proxy) status() Status {
 	t := p.table.Load()
 	open, accepted := p.conns.count()
 	st := Status{
-		Version: p.version, PID: os.Getpid(), ConfigVersion: t.config.Version, Leaving: p.leaving.Load(),
+		Version: p.version, PID: os.Getpid(), Knows: []string{KnowsSplit, KnowsMaintenance}, ConfigVersion: t.config.Version, Leaving: p.leaving.Load(),
 		Listeners: sortedKeys(p.listeners), Connections: open, Accepted: accepted,
 		Fast: p.fastRequests(), General: p.general.Load(), LogDropped: p.logf.dropped.Load(), Uptime: time.Since(p.began),
 	}
 	for _, s := range t.config.Services {
 		tg := t.targets[s.Name]
 		ss := ServiceStatus{
-			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(), Paused: tg.paused(p.clock()),
+			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(), Writes: tg.writes.Load(), Closed: tg.closedTo(p.clock()), Paused: tg.paused(p.clock()),
 			Certificate: p.certs.problem(s), Mirror: tg.mirrorStatus(), Instances: p.instancesOf(tg),
 		}
+		ss.Releases = tg.stats.status()
 		if copies := t.targets[mirrorName(s.Name)]; copies != nil {
+			ss.Releases = addCopies(ss.Releases, copies.stats.known())
 			ss.Instances = append(ss.Instances, p.instancesOf(copies)...)
 		}
 		st.Services = append(st.Services, ss)

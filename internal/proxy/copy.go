@@ -49,9 +49,10 @@ func (c *copies) close() {
 // the copy's place in the log is given back.
 func (x *exchange) copy(t *twin, to string) bool {
 	p := x.p
-	in, tg := p.claim(to, nil)
+	w := &wish{write: x.wish.write, lot: drawLot()}
+	in, tg := p.claimFor(w, to, nil)
 	if in != nil && in.protocol == TCP {
-		in.release()
+		w.release(in)
 		in = nil
 	}
 	if in == nil {
@@ -64,20 +65,22 @@ func (x *exchange) copy(t *twin, to string) bool {
 		defer cancel()
 		defer t.end()
 		defer t.log.leave()
-		defer in.release()
+		defer w.release(in)
 		in.requests.Add(1)
 		send := in.copyHTTP1
 		if in.protocol == H2C {
 			send = in.copyH2C
 		}
-		if err := send(ctx, tg, t, head, body); err != nil {
+		err := send(ctx, tg, t, head, body)
+		in.countCopy(&t.theirs, err, ctx.Err())
+		if err != nil {
 			t.theirs.failed = true
 			p.log.Debug("a copy was not answered", "instance", in.ID, "error", err)
 		}
 	})
 	if !ok {
 		t.log.leave()
-		in.release()
+		w.release(in)
 	}
 	return ok
 }
@@ -115,6 +118,7 @@ func (t *twin) overConn(c *upConn, head, body []byte) (a *answer, whole bool, er
 	c.onBlock = nil
 	c.noDeadline() // the context has one
 	bufs := net.Buffers{head, body}
+	t.theirs.sentAt = c.pool.clock()
 	if _, err := bufs.WriteTo(c.Conn); err != nil {
 		return nil, false, err
 	}
@@ -129,7 +133,7 @@ func (t *twin) overConn(c *upConn, head, body []byte) (a *answer, whole bool, er
 			return nil, false, malformed("101 that nobody asked for")
 		}
 	}
-	t.theirs.status, t.theirs.kind = a.status, h.Get("Content-Type")
+	t.theirs.begin(a.status, h, c.pool.clock())
 	b := c.body(a, t.method == http.MethodHead)
 	defer c.dropBig()
 	for t.theirs.size < mostCompared {
@@ -154,12 +158,13 @@ func (in *instance) copyH2C(ctx context.Context, _ *target, t *twin, head, body 
 	if in.Addr[0] == '/' {
 		r.URL.Host = "instance"
 	}
+	t.theirs.sentAt = in.pool.clock()
 	res, err := in.h2.RoundTrip(r.WithContext(ctx))
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	t.theirs.status, t.theirs.kind = res.StatusCode, res.Header.Get("Content-Type")
+	t.theirs.begin(res.StatusCode, res.Header, in.pool.clock())
 	buf := copyBuffers.Get().(*copyBuffer)
 	defer copyBuffers.Put(buf)
 	for t.theirs.size < mostCompared {

@@ -7,6 +7,9 @@
 //     to an instance that is absent from the new table, and when
 //     [Client.WaitIdle] then says 0, none ever will: an instance is claimed
 //     while the table is held, and the request is sent after the claim.
+//   - The same goes for a [Split]: whatever begins afterwards is divided as the
+//     new table says, and so is what waited. It is a matter of the request, not
+//     of its connection, and the client needs no part in it.
 //   - A request that cannot have reached an instance is sent to another one. A
 //     request that may have reached one is repeated only if it is safe to.
 //   - While no instance can be chosen, requests wait, bounded in time and
@@ -15,10 +18,14 @@
 //   - Told to quit, it closes its copies of the listening sockets (others hold
 //     them too), answers what is on its connections, asks each client to
 //     leave with its next answer, and returns when all have left.
+//   - What it counts of a release ([Counts]) is what the release did: not what
+//     the proxy refused, nor how fast a client sends or reads. It is counted
+//     whether anybody looks or not, and costs the same.
 //   - It needs nothing of the agent once it has a table.
 //
 // The flow of a request: greet.go (what a connection speaks), server.go (a handler) → route.go
-// (which service) → balance.go (an instance is claimed) or hold.go (none yet)
+// (which service) → balance.go (an instance is claimed; of which release,
+// division.go says) or hold.go (none yet)
 // → forward.go (sent, retried, answered) → balance.go again (released), which
 // is what drain.go waits for.
 //

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 )
@@ -28,7 +29,7 @@ func (p *proxy) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout+p.longestPause())
 	defer cancel()
 	p.waitGoodbyes(ctx)
-	p.hangUp(func(*listener) bool { return true })
+	p.hangUp(math.MaxInt64)
 	ctx, cancel = context.WithTimeout(context.Background(), spread+goodbyeTime)
 	defer cancel()
 	p.waitConns(ctx)
@@ -56,7 +57,7 @@ func (p *proxy) waitGoodbyes(ctx context.Context) {
 		p.waitConns(until)
 		cancel()
 		if ctx.Err() == nil {
-			p.hangUp(func(l *listener) bool { v := t.listeners[l.key]; return v != nil && v.goodbye == after })
+			p.hangUp(after)
 		}
 	}
 	p.waitConns(ctx)
@@ -92,15 +93,27 @@ func (v *vhosts) addGoodbye(s *Service) {
 // never is a time that does not come.
 const never time.Duration = -1
 
-// hangUp closes idle HTTP/1.1 connections, but none on which a byte of a new
-// request has arrived.
-func (p *proxy) hangUp(whose func(*listener) bool) {
-	p.everyLoop(func(l *loop) { l.hangUp(whose) })
+// hangUp closes idle HTTP/1.1 connections of the listeners whose goodbyes are said
+// after as long or less, and none on which a byte of a new request has arrived.
+// One that becomes idle later notices by itself.
+func (p *proxy) hangUp(after time.Duration) {
+	p.hungUp.Store(int64(after))
+	p.everyLoop((*loop).hangUp)
 	for _, c := range p.conns.all() {
-		if g := c.gate.Load(); g != nil && whose(c.listener) {
+		if g := c.gate.Load(); g != nil {
 			g.hangUp()
 		}
 	}
+}
+
+// isOver tells whether the listener's idle connections have been hung up.
+func (l *listener) isOver() bool {
+	reached := l.p.hungUp.Load()
+	if reached == int64(never) || reached == math.MaxInt64 {
+		return reached == math.MaxInt64
+	}
+	v := l.p.table.Load().listeners[l.key]
+	return v != nil && v.goodbye >= 0 && int64(v.goodbye) <= reached
 }
 
 // waitConns returns when no client connection is left, or when ctx ends.

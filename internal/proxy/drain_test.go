@@ -47,10 +47,7 @@ func newStrict(t testing.TB, id string) *strict {
 // Instances come and go under load; once WaitIdle has said 0, not one more
 // request reaches an instance, and no request is lost.
 func TestDrainIsExact(t *testing.T) {
-	rounds := 150
-	if testing.Short() {
-		rounds = 20
-	}
+	rounds := proxy.Rounds(150, 50)
 	a := newStrict(t, "i0")
 	p := start(t, proxy.Service{Instances: []proxy.Instance{a.Instance}})
 	stop := make(chan struct{})

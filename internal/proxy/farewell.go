@@ -44,6 +44,8 @@ type farewell struct {
 	first    *flight
 	drained  leaving
 	replaced leaving
+	closed   leaving     // by maintenance, for writes
+	reads    bool        // and for all others
 	timer    *time.Timer // of the next round
 	next     int64       // when that is; 0 none is set
 }
@@ -75,6 +77,7 @@ type flight struct {
 	own        time.Duration // granted by the route; 0 by the service
 	since      int64         // of clock; when it came
 	kind       kind
+	write      bool // it may change something; set before enter
 	alone      bool // was due, and is left to end with its instance
 	asked      atomic.Int32
 }
@@ -101,7 +104,7 @@ func (w *farewell) callOff() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.drained = leaving{}
-	w.announced.Store(w.replaced.since != 0)
+	w.announced.Store(w.replaced.since != 0 || w.closed.since != 0)
 	for f := w.first; f != nil; f = f.next {
 		f.alone = false
 	}
@@ -114,7 +117,7 @@ func (w *farewell) stop() {
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	w.drained, w.replaced, w.next = leaving{}, leaving{}, 0
+	w.drained, w.replaced, w.closed, w.next = leaving{}, leaving{}, leaving{}, 0
 }
 
 // over tells whether the time of an instance's drain is up.
@@ -125,11 +128,12 @@ func (w *farewell) over() bool {
 }
 
 // isDue tells whether the time of an exchange that the farewell does not know of
-// is up; own is what its route grants, or 0, and since is when it began.
-func (w *farewell) isDue(own time.Duration, since int64) bool {
+// is up; own is what its route grants, or 0, since is when it began, and write
+// whether it may change something.
+func (w *farewell) isDue(own time.Duration, since int64, write bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at, why := w.due(&flight{own: own, since: since})
+	at, why := w.due(&flight{own: own, since: since, write: write})
 	return why != stays && at <= w.clock()
 }
 
@@ -140,6 +144,11 @@ func (w *farewell) isDue(own time.Duration, since int64) bool {
 func (w *farewell) due(f *flight) (at int64, why cause) {
 	if w.drained.since != 0 && !f.alone {
 		at, why = w.drained.since+w.drained.grants(f), drained
+	}
+	if w.closed.since != 0 && !f.alone && (w.reads || f.write) {
+		if end := w.closed.since + w.closed.grants(f); why == stays || end < at {
+			at, why = end, drained
+		}
 	}
 	if w.replaced.since != 0 {
 		if end := max(w.replaced.since, f.since) + w.replaced.grants(f); why == stays || end < at {

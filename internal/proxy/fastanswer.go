@@ -23,6 +23,7 @@ func (t *trip) head() {
 	u.r += end
 	u.state, u.pass = answering, u.r
 	t.began, t.status = true, r.Status
+	t.in.stats.users.answered(r.Status, u.since, l.now)
 	t.last = t.last || l.p.leaving.Load() && !t.c.sentMore()
 	t.closing, t.maxIdle = r.Close, keepAliveOf(t.target, r)
 	switch {

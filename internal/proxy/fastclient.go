@@ -298,6 +298,7 @@ func (c *client) next() {
 	if c.state == inHead || c.state == inBody {
 		c.read()
 	}
+	c.hangUp()
 }
 
 // lingerFor is how long a client may take to read its last answer when it has
@@ -372,14 +373,19 @@ func (c *client) cut() {
 
 // hangUp closes the connections of some listeners that wait for a request, but
 // never one on which a byte of it has arrived.
-func (l *loop) hangUp(whose func(*listener) bool) {
+func (l *loop) hangUp() {
 	for _, s := range l.slots {
-		c, ok := s.who.(*client)
-		if !ok || c.state != inHead || c.in != nil || !whose(c.listener) {
-			continue
+		if c, ok := s.who.(*client); ok {
+			c.hangUp()
 		}
-		if some, _ := unread(c.fd); !some {
-			c.close()
-		}
+	}
+}
+
+func (c *client) hangUp() {
+	if c.state != inHead || c.in != nil || !c.listener.isOver() {
+		return
+	}
+	if some, _ := unread(c.fd); !some {
+		c.close()
 	}
 }

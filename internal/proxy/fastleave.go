@@ -14,8 +14,10 @@ import (
 // nothing.
 type resumed struct {
 	in     *instance // claimed
+	wish   wish      // for which it was
 	target *target
 	start  int64
+	sentAt int64
 	reused bool // the connection had carried another request before
 
 	cuts    int64   // of the pool, when the connection left its loop
@@ -32,9 +34,12 @@ type resumed struct {
 // last act.
 func (t *trip) handOver(r *resumed) {
 	c, u := t.c, t.up
-	r.in, r.target, r.start = t.in, t.target, t.start
+	r.in, r.wish, r.target, r.start = t.in, t.wish, t.target, t.start
 	if u != nil {
 		u.trip, r.reused = nil, u.reused
+		if u.state == awaiting {
+			r.sentAt = u.since
+		}
 		if r.err != nil {
 			u.close()
 		} else {
@@ -103,8 +108,12 @@ func (r *resumed) adopt(p *proxy) {
 func (x *exchange) resume() (done bool) {
 	r := x.resumed
 	x.resumed = nil
-	x.in, x.target, x.start = r.in, r.target, r.start
-	defer r.in.release()
+	x.in, x.target, x.start, x.sentAt = r.in, r.target, r.start, r.sentAt
+	if r.target.division != nil {
+		x.wish.lot = r.wish.lot
+	}
+	defer r.wish.release(r.in)
+	x.flight.write = x.wish.write
 	x.flight.enter(x, &r.in.farewell, x.own, waiting)
 	defer x.flight.leave()
 	switch {
@@ -136,7 +145,7 @@ func (r *resumed) drop() {
 	if r.conn != nil {
 		r.conn.Close()
 	}
-	r.in.release()
+	r.wish.release(r.in)
 }
 
 // connOf makes a descriptor a net.Conn and closes it. That takes a second one

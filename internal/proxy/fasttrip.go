@@ -15,6 +15,7 @@ type trip struct {
 	c      *client
 	up     *upstream
 	in     *instance // claimed until the end
+	wish   wish      // for which it was
 	target *target
 	own    time.Duration // to end in, by its route; 0 by its service
 	start  int64
@@ -55,7 +56,7 @@ func (c *client) depart(r *wire.Request, end int) {
 	l := c.loop
 	l.tick()
 	target := l.route(c.listener, r)
-	if target == nil || !target.plain || target.cfg.MaxBody > 0 && r.Length > target.cfg.MaxBody {
+	if target == nil || !target.plain || target.notices(r, &c.sender) || target.cfg.MaxBody > 0 && r.Length > target.cfg.MaxBody {
 		c.leave(nil)
 		return
 	}
@@ -64,20 +65,21 @@ func (c *client) depart(r *wire.Request, end int) {
 		c.leave(nil)
 		return
 	}
-	in, now := l.p.claim(target.name, nil)
+	w := wish{write: !isSafe(view(r.Method)), lot: target.lotFor(&c.sender), listen: c.listener.key}
+	in, now := l.p.claimFor(&w, target.name, nil)
 	if in == nil {
 		c.leave(nil)
 		return
 	}
-	if now != target && !now.plain || !in.literal { // the table has just changed
-		in.release()
+	if now != target && (!now.plain || now.division != target.division) || !in.literal { // the table has just changed
+		w.release(in)
 		c.leave(nil)
 		return
 	}
 	t := l.newTrip()
 	whole := end + int(r.Length)
 	*t = trip{
-		c: c, in: in, target: now, own: target.drain, start: l.now, end: whole,
+		c: c, in: in, wish: w, target: now, own: target.drain, start: l.now, end: whole,
 		method: r.Method, host: r.Host, uri: r.Target, body: c.in[c.r+end : c.r+whole],
 		last: r.Close, pending: t.pending[:0],
 	}
@@ -240,7 +242,7 @@ func (t *trip) close() {
 	if l.p.logf.on.Load() {
 		l.p.logf.add(func(b []byte) []byte { return t.entry(took).append(b) })
 	}
-	t.in.release()
+	t.wish.release(t.in)
 	t.drop()
 	c.trip = nil
 }
@@ -270,6 +272,9 @@ func (t *trip) lose(word string) {
 	c := t.c
 	if t.word = word; !t.began {
 		t.status = 499
+		if t.up != nil && t.up.state == awaiting {
+			t.in.stats.users.left(t.up.since, t.c.loop.now)
+		}
 	}
 	if t.up != nil {
 		t.up.trip = nil
@@ -283,5 +288,6 @@ func (t *trip) lose(word string) {
 // the client must see that it is not whole.
 func (t *trip) cutOff() {
 	t.in.failures.Add(1)
+	t.in.stats.users.cut(t.status)
 	t.lose("answer-cut")
 }

@@ -24,19 +24,21 @@ type exchange struct {
 	in     *instance // claimed, or the last that was
 	start  int64
 
-	head    []byte // the request as sent to the instance, kept from request to request
-	body    []byte // its body, when it is kept
-	length  int64  // of the body; -1 chunked, 0 none
-	stream  bool   // the body is passed on as it comes, not kept
-	once    bool   // not safe to repeat
-	upgrade string
-	upload  *upload // a body that is passed on as it comes
-	sender  *bodySender
-	former  []*bodySender // whose connections were given up
-	unhook  func() bool
+	head     []byte // the request as sent to the instance, kept from request to request
+	body     []byte // its body, when it is kept
+	length   int64  // of the body; -1 chunked, 0 none
+	stream   bool   // the body is passed on as it comes, not kept
+	once     bool   // not safe to repeat
+	upgrade  string
+	upload   *upload // a body that is passed on as it comes
+	patience *patience
+	sender   *bodySender
+	former   []*bodySender // whose connections were given up
+	unhook   func() bool
 
 	resumed *resumed // what the fast path has begun; nil nothing
-	token   string   // of its sticky cookie
+	wish    wish     // what the choice of an instance looks at
+	newLot  bool     // the client is to be told its lot
 
 	// How the exchange is asked to end. What askedToEnd uses is set under the
 	// farewell's lock.
@@ -49,7 +51,8 @@ type exchange struct {
 	seams  *seams // of the answer; nil none
 
 	tried    []*instance
-	deadline int64 // of the hold
+	waits    waits
+	sentAt   int64 // when the instance had the whole request, of clock; 0 not yet, or not known
 	began    bool  // the answer has begun
 	status   int
 	out, rcv int64
@@ -100,7 +103,15 @@ func (x *exchange) serve() {
 	if x.resumed == nil && !x.withinRate() {
 		return
 	}
+	x.wish.listen, x.wish.header = x.conn.listener.key, x.r.Header
 	x.unstick()
+	x.draw()
+	x.upgrade = upgradeOf(x.r)
+	x.wish.write = !isSafe(x.r.Method) || x.upgrade != ""
+	if x.resumed == nil && x.isClosed() {
+		x.refuseClosed()
+		return
+	}
 	if most := x.target.cfg.MaxBody; most > 0 && x.r.ContentLength > most {
 		x.refuse(refuseBody)
 		return
@@ -117,7 +128,6 @@ func (x *exchange) prepare() bool {
 	if r.Body == nil || r.Body == http.NoBody {
 		x.length = 0
 	}
-	x.upgrade = upgradeOf(r)
 	x.stream = x.length < 0 || x.length > keepBody || x.length > 0 && (r.Header["Expect"] != nil || x.target.mixed)
 	x.once = !repeatable(r) || x.stream
 	if x.target.cfg.Protocol == H2C && !x.target.mixed {
@@ -171,7 +181,7 @@ func (x *exchange) attempts() {
 }
 
 func (x *exchange) obtain() (*instance, *target, error) {
-	in, t, err := x.p.obtain(x.r.Context(), x.target.name, x.token, x.tried, &x.deadline)
+	in, t, err := x.p.obtain(x.r.Context(), x.target.name, &x.wish, x.tried, &x.waits)
 	if t == nil {
 		t = x.target
 	}
@@ -182,8 +192,9 @@ func (x *exchange) obtain() (*instance, *target, error) {
 // comes. It gives false when another should be tried.
 func (x *exchange) tryOne() (done bool) {
 	in := x.in
-	defer in.release()
-	x.up, x.cancel, x.peer, x.moving = nil, nil, nil, nil
+	defer x.wish.release(in)
+	x.up, x.cancel, x.peer, x.moving, x.sentAt = nil, nil, nil, nil, 0
+	x.flight.write = x.wish.write
 	x.flight.enter(x, &in.farewell, x.own, waiting)
 	defer x.flight.leave()
 	in.requests.Add(1)
@@ -212,9 +223,11 @@ func (x *exchange) notConnected(err error) bool {
 	if x.r.Context().Err() != nil {
 		x.broken("client-gone")
 	}
-	x.failed()
 	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) {
+		x.missed()
 		x.p.log.Warn("no descriptor or port for a connection to an instance", "instance", x.in.ID, "error", err)
+	} else {
+		x.failed()
 	}
 	x.in.aside(x.p.clock())
 	return false
@@ -277,6 +290,9 @@ func (x *exchange) receive(c *upConn, sendErr error) bool {
 // send writes the header and the kept body, or starts to stream the body.
 func (x *exchange) send(c *upConn) error {
 	c.onBlock = nil
+	if !x.stream {
+		x.sentAt = x.p.clock()
+	}
 	if len(x.body) > 0 {
 		bufs := net.Buffers{x.head, x.body}
 		_, err := bufs.WriteTo(c.Conn)
@@ -349,6 +365,8 @@ func (x *exchange) noHead(c *upConn, err error) bool {
 
 func (x *exchange) refuseHeld(err error) {
 	switch {
+	case errors.Is(err, errClosed), errors.Is(err, errHoldFull) && x.target.closed(x.p.clock(), x.wish.write):
+		x.refuseClosed()
 	case errors.Is(err, errHoldFull):
 		x.refuse(x.target.holdFull(x.p.clock()))
 	case errors.Is(err, errHoldTimeout), errors.Is(err, errNoService):
@@ -362,6 +380,9 @@ func (x *exchange) refuseHeld(err error) {
 // return: a handler that returned would answer 200.
 func (x *exchange) broken(word string) {
 	x.word, x.status = word, 499
+	if x.in != nil && !x.began {
+		x.in.stats.users.left(x.sentAt, x.p.clock())
+	}
 	panic(http.ErrAbortHandler)
 }
 

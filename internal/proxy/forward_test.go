@@ -397,3 +397,28 @@ func TestAnswerTimeout(t *testing.T) {
 		read(t, res)
 	}
 }
+
+// Who is refused while a large body is still on its way learns that the
+// connection ends, and does not send the next request into its end.
+func TestRefusalTellsOfItsHangUp(t *testing.T) {
+	p := start(t, proxy.Service{MaxBody: 10, Instances: []proxy.Instance{backend(t, "a", say(200, "text/plain", "a"))}})
+	for size, closes := range map[int]bool{20: false, 300_000: true} {
+		c := dial(t, p.addr)
+		fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+		r := bufio.NewReader(c)
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read(t, res)
+		if res.StatusCode != 413 || res.Close != closes {
+			t.Errorf("%d bytes: %s, closes: %v", size, res.Status, res.Close)
+		}
+		if !closes {
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			if res, err := http.ReadResponse(r, nil); err != nil || res.StatusCode != 200 {
+				t.Errorf("the next request: %v, %v", res, err)
+			}
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package proxy_test
 
 import (
+	"bufio"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -71,5 +73,48 @@ func TestGoodbyeWaitsForOneMoreMessage(t *testing.T) {
 	isAnsweredForTheLastTime(t, begun)
 	if err := <-p.ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// An answer that had begun before the proxy was told to quit does not say that it
+// is the last: its connection is hung up behind it.
+func TestGoodbyeHangUpOfOneThatWasBusy(t *testing.T) {
+	finish := make(chan struct{})
+	b := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "begun")
+		if r.URL.Path == "/slow" {
+			w.(http.Flusher).Flush()
+			<-finish
+		}
+	})
+	p := startOn(t, listen(t), proxy.Service{Goodbye: proxy.HangUp, Instances: []proxy.Instance{b}}, 20*time.Second)
+	busy, idle := dial(t, p.addr), dial(t, p.addr)
+	io.WriteString(idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	firstAnswer := bufio.NewReader(idle)
+	if res, err := http.ReadResponse(firstAnswer, nil); err != nil {
+		t.Fatal(err)
+	} else if _, err := io.Copy(io.Discard, res.Body); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(busy, "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+	answer := bufio.NewReader(busy)
+	res, err := http.ReadResponse(answer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.client.Quit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	idle.SetReadDeadline(time.Now().Add(15 * time.Second))
+	if b, err := io.ReadAll(firstAnswer); err != nil || len(b) > 0 {
+		t.Errorf("the idle connection: %q, %v", b, err)
+	}
+	close(finish)
+	if b, err := io.ReadAll(res.Body); err != nil || string(b) != "begun" {
+		t.Errorf("the answer: %q, %v", b, err)
+	}
+	busy.SetReadDeadline(time.Now().Add(15 * time.Second))
+	if b, err := io.ReadAll(answer); err != nil || len(b) > 0 {
+		t.Errorf("behind the answer: %q, %v", b, err)
 	}
 }

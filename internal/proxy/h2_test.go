@@ -256,11 +256,23 @@ func TestH2IntoH1(t *testing.T) {
 	var got atomic.Value
 	in := backend(t, "a", func(w http.ResponseWriter, r *http.Request) { got.Store(r.RequestURI) })
 	p := start(t, proxy.Service{Instances: []proxy.Instance{in}})
-	req, _ := http.NewRequest("GET", p.url("/x"), nil)
-	req.URL.Opaque = "/a b HTTP/1.1"
-	if res, err := h2Only(t).Do(req); err == nil {
-		res.Body.Close()
-		want(t, "status", res.StatusCode, 400)
+	nc := dial(t, p.addr)
+	io.WriteString(nc, http2.ClientPreface)
+	fr := http2.NewFramer(nc, nc)
+	fr.WriteSettings()
+	fr.WriteHeaders(h2To(1, "/a b HTTP/1.1"))
+	for refused := false; !refused; {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.RSTStreamFrame:
+			want(t, "stream error", f.ErrCode, http2.ErrCodeProtocol)
+			refused = true
+		case *http2.HeadersFrame, *http2.GoAwayFrame:
+			t.Fatalf("%v", f)
+		}
 	}
 	if v := got.Load(); v != nil {
 		t.Errorf("the instance saw %v", v)
@@ -308,10 +320,12 @@ func TestH2Goodbye(t *testing.T) {
 	want(t, "answers", whole, 2)
 }
 
-func h2Get(id uint32) http2.HeadersFrameParam {
+func h2Get(id uint32) http2.HeadersFrameParam { return h2To(id, "/") }
+
+func h2To(id uint32, path string) http2.HeadersFrameParam {
 	var b bytes.Buffer
 	enc := hpack.NewEncoder(&b)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "shop.example"}, {":path", "/"}} {
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "shop.example"}, {":path", path}} {
 		enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
 	}
 	return http2.HeadersFrameParam{StreamID: id, BlockFragment: b.Bytes(), EndStream: true, EndHeaders: true}

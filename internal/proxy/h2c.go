@@ -70,6 +70,9 @@ func (x *exchange) tryH2() bool {
 		defer timer.Stop()
 	}
 	body := x.sentBody()
+	if x.length == 0 || x.body != nil {
+		x.sentAt = x.p.clock()
+	}
 	if why := x.flight.become(waiting, func() { x.cancel = cancel }); why != stays {
 		return x.takenBack(why)
 	}
@@ -79,6 +82,9 @@ func (x *exchange) tryH2() bool {
 	}
 	defer x.endH2(body, res.Body, cancel)
 	x.in.accepted()
+	if x.sentAt == 0 {
+		x.sentAt = body.wholeAt.Load()
+	}
 	if timer != nil {
 		timer.Stop()
 	}
@@ -97,6 +103,7 @@ func (x *exchange) tryH2() bool {
 	a := answer{status: res.StatusCode, hasType: h["Content-Type"] != nil}
 	x.passHead(&a)
 	x.passH2Body(res)
+	x.judgeGRPC(res)
 	return true
 }
 
@@ -247,20 +254,23 @@ func setFields(h http.Header, lines string) {
 // so it holds nothing of that, and end sees the last read out.
 type sentBody struct {
 	body  io.Reader
-	rc    *http.ResponseController
+	clock func() int64
 	pause time.Duration // between reads; 0 none
 	most  int64         // 0 none
+
+	patience *patience
 
 	mu      sync.Mutex // held while reading
 	ended   atomic.Bool
 	count   atomic.Int64
 	began   atomic.Bool
 	eof     atomic.Bool
+	wholeAt atomic.Int64            // when its end was read, of clock
 	failure atomic.Pointer[refusal] // what the client did wrong
 }
 
 func (x *exchange) sentBody() *sentBody {
-	b := &sentBody{body: x.r.Body, rc: http.NewResponseController(x.w), most: x.target.cfg.MaxBody}
+	b := &sentBody{body: x.r.Body, patience: x.readsBody(), clock: x.p.clock, most: x.target.cfg.MaxBody}
 	if x.body != nil { // kept for an instance that speaks HTTP/1.1
 		b.body = bytes.NewReader(x.body)
 	}
@@ -270,7 +280,7 @@ func (x *exchange) sentBody() *sentBody {
 	if x.length == 0 {
 		b.eof.Store(true)
 	} else if x.r.ProtoMajor == 1 {
-		b.rc.EnableFullDuplex()
+		b.patience.rc.EnableFullDuplex()
 	}
 	return b
 }
@@ -282,15 +292,14 @@ func (b *sentBody) Read(p []byte) (int, error) {
 		return 0, http.ErrBodyReadAfterClose
 	}
 	b.began.Store(true)
-	if b.pause > 0 {
-		b.rc.SetReadDeadline(time.Now().Add(b.pause))
-	}
+	b.patience.lengthen(b.pause)
 	n, err := b.body.Read(p)
 	if total := b.count.Add(int64(n)); b.most > 0 && total > b.most {
 		b.failure.Store(&refuseBody)
 		return 0, errors.New(refuseBody.text)
 	}
 	if err == io.EOF {
+		b.wholeAt.CompareAndSwap(0, b.clock())
 		b.eof.Store(true)
 	} else if errors.Is(err, os.ErrDeadlineExceeded) && !b.ended.Load() {
 		b.failure.Store(&refuseSlowBody)
@@ -304,7 +313,7 @@ func (b *sentBody) Close() error { return nil }
 func (b *sentBody) end() (whole bool) {
 	b.ended.Store(true)
 	if !b.eof.Load() {
-		b.rc.SetReadDeadline(time.Unix(1, 0))
+		b.patience.end()
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -17,10 +17,7 @@ import (
 // The proxy is replaced again and again on the same socket; POSTs, which cannot
 // be repeated, all arrive, on fresh and on kept connections.
 func TestHandover(t *testing.T) {
-	rounds := 200
-	if testing.Short() {
-		rounds = 20
-	}
+	rounds := proxy.Rounds(200, 60)
 	a := newStrict(t, "a")
 	ln := listen(t)
 	svc := proxy.Service{Instances: []proxy.Instance{a.Instance}}

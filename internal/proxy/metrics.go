@@ -55,6 +55,9 @@ type serviceStats struct {
 
 // releaseStats is what the instances of one release have answered.
 type releaseStats struct {
+	name          string
+	users, copies tally
+
 	codes   [6]atomic.Int64 // by class: [1] 1xx (a 101) … [5] 5xx; [0] broken off
 	buckets [len(bounds) + 1]atomic.Int64
 	sum     atomic.Int64 // nanoseconds
@@ -91,7 +94,7 @@ func (s *serviceStats) release(name string) *releaseStats {
 	defer s.mu.Unlock()
 	v := s.releases[name]
 	if v == nil {
-		v = &releaseStats{}
+		v = &releaseStats{name: name}
 		s.releases[name] = v
 		s.order = append(s.order, name)
 		if len(s.order) > releasesKept {
@@ -180,6 +183,14 @@ func (p *proxy) writeMetrics(w io.Writer) {
 	m.head("segue_held", "gauge", "Requests that wait for an instance.")
 	for _, s := range st.Services {
 		m.value("segue_held", float64(s.Held), "service", s.Name)
+	}
+	m.head("segue_maintenance", "gauge", "1 while a service's requests, or those that write, are refused for maintenance; else 0.")
+	for _, s := range st.Services {
+		closed := 0.0
+		if s.Closed != "" {
+			closed = 1
+		}
+		m.value("segue_maintenance", closed, "service", s.Name)
 	}
 	m.head("segue_paused", "gauge", "Seconds that a service's requests are still parked; 0 without a pause.")
 	for _, s := range st.Services {

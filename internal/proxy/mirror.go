@@ -133,6 +133,13 @@ type impression struct {
 	kind   string // Content-Type
 	size   int64
 	sum    maphash.Hash // of the first mostCompared bytes
+
+	sentAt, beganAt int64 // of clock; of a copy's
+}
+
+// begin notes that a copy's answer begins.
+func (i *impression) begin(status int, h http.Header, now int64) {
+	i.status, i.kind, i.beganAt = status, h.Get("Content-Type"), now
 }
 
 func (i *impression) take(piece []byte) {
@@ -177,7 +184,7 @@ func (x *exchange) mirror() {
 		return
 	}
 	x.mirrored = true
-	if m.Percent < 100 && rand.IntN(100) >= m.Percent || !m.Unsafe && !safe(x.r.Method) || x.upgrade != "" {
+	if m.Percent < 100 && rand.IntN(100) >= m.Percent || !m.Unsafe && !isSafe(x.r.Method) || x.upgrade != "" {
 		return
 	}
 	log := &x.target.service.mirrors
@@ -189,10 +196,6 @@ func (x *exchange) mirror() {
 		return
 	}
 	log.counts[mirrorSkipped].Add(1)
-}
-
-func safe(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead
 }
 
 // compareBody takes in a piece of the original's answer.

@@ -28,6 +28,16 @@ func (o *Outlier) withDefaults() *Outlier {
 
 // failed counts a failure of the instance that the exchange is with.
 func (x *exchange) failed() {
+	if x.began {
+		x.in.stats.users.cut(x.status)
+	} else {
+		x.in.stats.users.unanswered()
+	}
+	x.missed()
+}
+
+// missed counts that the instance was of no use, whose fault it may be.
+func (x *exchange) missed() {
 	x.in.failures.Add(1)
 	x.p.strike(x.in, x.target)
 }

@@ -68,7 +68,7 @@ func (x *exchange) speaksGRPC() bool { return x.r.ProtoMajor == 2 && isGRPC(x.r)
 // and an answer there has no seams.
 func (t *trip) endIfDue() {
 	switch w := &t.in.farewell; {
-	case !w.announced.Load() || !w.isDue(t.own, t.start):
+	case !w.announced.Load() || !w.isDue(t.own, t.start, t.wish.write):
 	case t.began:
 		t.c.loop.p.stats.goodbyes.count("cut")
 		t.lose("drained")

@@ -217,6 +217,7 @@ func TestEventsGoodbye(t *testing.T) {
 		for client, c := range map[string]*http.Client{"HTTP/1": kept(t), "HTTP/2": h2Only(t)} {
 			t.Run(client+" to "+spoken, func(t *testing.T) {
 				eachParting(t, proxy.Service{Protocol: spoken}, in, func(t *testing.T, p *running, part func()) {
+					defer c.CloseIdleConnections() // the proxy's own goodbye would wait for them
 					res, err := c.Get(p.url("/"))
 					if err != nil {
 						t.Fatal(err)
@@ -229,6 +230,7 @@ func TestEventsGoodbye(t *testing.T) {
 					want(t, "the rest", read(t, res), "2\n\n")
 				})
 				eachParting(t, proxy.Service{Protocol: spoken}, in, func(t *testing.T, p *running, part func()) {
+					defer c.CloseIdleConnections() // the proxy's own goodbye would wait for them
 					res, err := c.Get(p.url("/"))
 					if err != nil {
 						t.Fatal(err)

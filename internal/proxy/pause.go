@@ -24,26 +24,34 @@ func (t *target) pause(now int64) {
 }
 
 // longestPause tells how long the last of the services that are paused still
-// is: what is parked in a proxy that leaves is to be answered from there.
+// is, or how long maintenance may hold a request: what is parked in a proxy that
+// leaves is to be answered from there.
 func (p *proxy) longestPause() (left time.Duration) {
 	for _, t := range p.table.Load().targets {
 		left = max(left, t.paused(p.clock()))
+		if m := t.cfg.Maintenance; m != nil {
+			left = max(left, m.Hold)
+		}
 	}
 	return left
 }
 
-// patience tells how long a request may wait now: for the end of the pause, or
-// else for an instance. The time for that, which ends at deadline, begins when
-// the pause is over.
-func (t *target) patience(now int64, deadline *int64) time.Duration {
+// patience tells how long a request may wait now: for the end of maintenance or
+// of the pause, or else for an instance. The time for that begins when the others
+// are over.
+func (t *target) patience(now int64, w *wish, so *waits) time.Duration {
+	if t.closed(now, w.write) {
+		so.deadline = 0
+		return t.closedStill(now, so)
+	}
 	if left := t.paused(now); left > 0 {
-		*deadline = 0
+		so.deadline = 0
 		return left
 	}
-	if *deadline == 0 {
-		*deadline = now + int64(t.cfg.HoldTimeout)
+	if so.deadline == 0 {
+		so.deadline = now + int64(t.cfg.HoldTimeout)
 	}
-	return time.Duration(*deadline - now)
+	return time.Duration(so.deadline - now)
 }
 
 // room tells how many requests may wait now.

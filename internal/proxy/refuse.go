@@ -52,6 +52,9 @@ func (x *exchange) refuse(f refusal) {
 		h.Set("Retry-After", strconv.Itoa(f.retry))
 	}
 	x.sayGoodbye(h)
+	if x.leavesClient() {
+		h["Connection"] = []string{"close"}
+	}
 	if isGRPC(x.r) && x.r.ProtoMajor == 2 {
 		x.refuseGRPC(f)
 		return
@@ -73,6 +76,9 @@ func (f refusal) json() string {
 
 // refusalBody is JSON or a page, by Accept: the service's own page if it has one.
 func (x *exchange) refusalBody(f refusal) (kind, body string) {
+	if f.word == wordMaintenance {
+		return x.closedBody(f)
+	}
 	if wantsJSON(x.r) {
 		return "application/json", f.json()
 	}
@@ -97,8 +103,22 @@ func (x *exchange) refuseGRPC(f refusal) {
 	h := x.w.Header()
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Status", code)
-	h.Set("Grpc-Message", f.text)
+	h.Set("Grpc-Message", grpcMessage(f.text))
 	x.w.WriteHeader(http.StatusOK)
+}
+
+// grpcMessage encodes a text as gRPC's field of that name wants it: what is no
+// printable ASCII, and the per cent sign, as in URLs.
+func grpcMessage(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '%' {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 func isGRPC(r *http.Request) bool {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -17,8 +16,9 @@ import (
 // Senders come one after another; one whose connection was given up may still
 // be waiting for the client, and what it then reads is the next one's.
 type upload struct {
-	body    io.Reader
-	reading sync.Mutex // held while the client is read
+	body     io.Reader
+	patience *patience
+	reading  sync.Mutex // held while the client is read
 
 	mu       sync.Mutex // guards what follows; never held while the client is read
 	kept     keptBody
@@ -141,7 +141,7 @@ func (x *exchange) joinFormer() {
 		ended := s.upload.err != nil
 		s.upload.mu.Unlock()
 		if !ended {
-			http.NewResponseController(x.w).SetReadDeadline(longAgo)
+			x.upload.patience.end()
 		}
 		<-s.done
 	}

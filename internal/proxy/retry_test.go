@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/seguehq/segue/internal/proxy"
 )
@@ -35,11 +38,23 @@ func send(t testing.TB, c *http.Client, method, url, body string, h http.Header)
 	return res, read(t, res)
 }
 
-// closedPort gives an address that refuses connections.
+// closedPort gives an address that refuses connections: the port is taken, so that
+// nobody else gets it, and nobody listens.
 func closedPort(t testing.TB) string {
-	ln := listen(t)
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	addr, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint("127.0.0.1:", addr.(*unix.SockaddrInet4).Port)
 }
 
 // Nothing was sent to an instance that refuses, so any request goes elsewhere.

@@ -28,15 +28,19 @@ type target struct {
 	plain       bool // an event loop may serve it: nothing in cfg needs the general path
 	acceptProxy []netip.Prefix
 
+	division *division // by releases; nil none
+
 	tokens map[string]*instance // by what a sticky client's cookie says
 
 	pausedUntil int64 // of clock; in the past when there is no pause
+	opensAt     int64 // of clock, when maintenance ends by itself; 0 it does not
 }
 
 // isPlain tells whether the service's exchanges need nothing but forwarding.
 func (t *target) isPlain() bool {
 	c := &t.cfg
-	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil && c.Rate == nil && c.Sticky == nil && c.Mirror == nil
+	return !t.mixed && c.Protocol == HTTP1 && c.Outlier == nil && c.Rate == nil && c.Sticky == nil && c.Mirror == nil &&
+		t.division.plain()
 }
 
 // vhosts are the routes of one listener.

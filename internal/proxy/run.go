@@ -45,6 +45,7 @@ type proxy struct {
 	table   atomic.Pointer[table]
 	tick    atomic.Int64 // clock, to the second
 	leaving atomic.Bool  // told to quit
+	hungUp  atomic.Int64 // the goodbyes after up to which time are said; never none
 	quit    chan struct{}
 	quitNow sync.Once
 	gone    chan struct{} // closed when listeners are closed
@@ -133,6 +134,7 @@ func newProxy(o Options) *proxy {
 	p.conns.open = map[*clientConn]struct{}{}
 	p.table.Store(&table{})
 	p.tick.Store(1)
+	p.hungUp.Store(int64(never))
 	return p
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,6 +55,7 @@ type bodySender struct {
 	target  *target
 	state   int // underWay, sentAll or movedOn; upload.mu guards it
 	done    chan struct{}
+	wholeAt atomic.Int64  // when its last piece was sent, of clock
 	proceed chan struct{} // closed when the instance wants the body (100 Continue)
 	stop    chan struct{} // closed when it will not be wanted any more
 
@@ -74,6 +76,7 @@ func (x *exchange) startSender(c *upConn) {
 	if x.upload == nil {
 		x.upload = x.newUpload()
 	}
+	x.upload.patience.renew()
 	s := &bodySender{upload: x.upload, target: x.target, done: make(chan struct{}), proceed: make(chan struct{}), stop: make(chan struct{})}
 	x.sender = s
 	x.flight.become(waiting, func() { x.moving = s })
@@ -101,7 +104,7 @@ func (x *exchange) newUpload() *upload {
 	if x.length > most {
 		most = 0
 	}
-	return &upload{body: x.r.Body, kept: keptBody{most: most, disk: &x.p.keptOnDisk, lost: most == 0}}
+	return &upload{body: x.r.Body, patience: x.readsBody(), kept: keptBody{most: most, disk: &x.p.keptOnDisk, lost: most == 0}}
 }
 
 func (s *bodySender) wanted() bool {
@@ -152,6 +155,7 @@ func (x *exchange) headArrived(c *upConn) {
 	s.headIn = true
 	s.mu.Unlock()
 	s.upload.forget()
+	x.sentAt = s.wholeAt.Load()
 	c.readBy = 0
 	c.SetReadDeadline(time.Time{})
 	close(s.stop)
@@ -164,15 +168,12 @@ const chunkBefore, chunkBehind = 8, 2
 // breaks off the exchange, one of the instance does not: its answer may have
 // come before it hung up.
 func (x *exchange) sendBody(c *upConn, s *bodySender) error {
-	rc := http.NewResponseController(x.w)
 	buf := copyBuffers.Get().(*copyBuffer)
 	defer copyBuffers.Put(buf)
 	data := buf[chunkBefore : len(buf)-chunkBehind]
 	cfg := &s.target.cfg
 	for at := int64(0); ; {
-		if cfg.BodyTimeout > 0 {
-			rc.SetReadDeadline(time.Now().Add(cfg.BodyTimeout))
-		}
+		s.upload.patience.lengthen(cfg.BodyTimeout)
 		n, err := s.upload.read(data, at)
 		if at += int64(n); cfg.MaxBody > 0 && at > cfg.MaxBody {
 			s.failure = &refuseBody
@@ -181,6 +182,9 @@ func (x *exchange) sendBody(c *upConn, s *bodySender) error {
 		}
 		if (at == x.length || x.length < 0 && err == io.EOF) && !s.finish() {
 			return errMoved
+		}
+		if err == io.EOF || at == x.length {
+			s.wholeAt.CompareAndSwap(0, x.p.clock())
 		}
 		if n > 0 {
 			if err := x.sendPiece(c, buf[:], n); err != nil {
@@ -288,7 +292,7 @@ func (x *exchange) joinSender() {
 		return
 	default:
 	}
-	http.NewResponseController(x.w).SetReadDeadline(time.Unix(1, 0))
+	x.upload.patience.end()
 	<-s.done
 }
 
@@ -307,28 +311,32 @@ const lingering = 500 * time.Millisecond
 // leaveBody deals with an HTTP/1.1 request that is answered while (part of) its
 // body has not been read.
 func (x *exchange) leaveBody() {
-	if x.r.ProtoMajor != 1 || x.r.ContentLength == 0 || x.r.Body == http.NoBody {
-		return
-	}
-	if len(x.former) > 0 {
+	switch {
+	case x.leavesClient():
 		x.joinFormer()
 		x.hangUp()
-		return
-	}
-	if s := x.sender; s != nil {
-		if s.err != nil && !s.unsent {
-			x.hangUp()
-		}
-		return
-	}
-	switch n := x.r.ContentLength; {
-	case n > 0 && x.rcv == n:
-	case n > 0 && n <= 128<<10 && !x.r.Close && x.rcv == 0 && x.r.Header["Expect"] == nil:
+	case x.r.ProtoMajor == 1 && x.sender == nil && x.r.ContentLength > x.rcv:
 		// net/http reads it, and the connection can go on.
 		http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lingering))
-	default:
-		x.hangUp()
 	}
+}
+
+// leavesClient tells whether the connection must end with this answer, as a part
+// of the request is still to come. A client that is not told so while there is
+// time sends its next request into the end.
+func (x *exchange) leavesClient() bool {
+	if x.r.ProtoMajor != 1 || x.r.ContentLength == 0 || x.r.Body == http.NoBody {
+		return false
+	}
+	if len(x.former) > 0 {
+		return true
+	}
+	if s := x.sender; s != nil {
+		return s.err != nil && !s.unsent
+	}
+	n := x.r.ContentLength
+	small := n > 0 && n <= 128<<10 && !x.r.Close && x.rcv == 0 && x.r.Header["Expect"] == nil
+	return !small && (n < 0 || x.rcv != n)
 }
 
 // hangUp ends an HTTP/1.1 connection on which an answer stands complete but

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -42,52 +41,28 @@ func (t *target) favourite(token string, now int64, tried []*instance) *instance
 // unstick takes the cookie off the request: it is between client and proxy.
 func (x *exchange) unstick() {
 	if s := x.target.cfg.Sticky; s != nil {
-		x.token = takeCookie(x.r.Header, s.Cookie)
+		x.wish.token = takeCookie(x.r.Header, s.Cookie)
 	}
 }
 
-// takeCookie takes a cookie out of a request's header and gives its value, the
-// first if there are several.
-func takeCookie(h http.Header, name string) string {
-	value, found := "", false
-	var lines []string
-	for _, line := range h["Cookie"] {
-		var kept []string
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.Trim(pair, " \t")
-			if k, v, _ := strings.Cut(pair, "="); k != name {
-				kept = append(kept, pair)
-			} else if !found {
-				value, found = v, true
-			}
-		}
-		if len(kept) > 0 {
-			lines = append(lines, strings.Join(kept, "; "))
-		}
-	}
-	switch {
-	case !found:
-	case len(lines) == 0:
-		delete(h, "Cookie")
-	default:
-		h["Cookie"] = lines
-	}
-	return value
-}
-
-// stick gives the client the cookie of the instance that answers, unless it
-// has that.
+// stick gives the client the cookie of the instance that answers, and that of its
+// lot, unless it has them.
 func (x *exchange) stick(h http.Header) {
-	s := x.target.cfg.Sticky
-	if s == nil || x.token == x.in.token {
-		return
+	if s := x.target.cfg.Sticky; s != nil && x.wish.token != x.in.token {
+		x.setCookie(h, s.Cookie, x.in.token, s.TTL)
 	}
-	c := s.Cookie + "=" + x.in.token + "; Path=/; HttpOnly; SameSite=Lax"
+	if s := x.target.cfg.Split; s != nil && x.newLot && s.setsCookie() {
+		x.setCookie(h, s.Cookie, strconv.Itoa(int(x.wish.lot)), s.TTL)
+	}
+}
+
+func (x *exchange) setCookie(h http.Header, name, value string, ttl time.Duration) {
+	c := name + "=" + value + "; Path=/; HttpOnly; SameSite=Lax"
 	if x.overTLS() {
 		c += "; Secure"
 	}
-	if s.TTL > 0 {
-		c += "; Max-Age=" + strconv.Itoa(seconds(s.TTL))
+	if ttl > 0 {
+		c += "; Max-Age=" + strconv.Itoa(seconds(ttl))
 	}
 	h["Set-Cookie"] = append(h["Set-Cookie"], c)
 }

@@ -101,10 +101,7 @@ func (m *mortal) kill() {
 // request that may be repeated is answered, every answer is the one to its
 // request, in order, and nothing is left claimed at the end.
 func TestStress(t *testing.T) {
-	rounds := 60
-	if testing.Short() {
-		rounds = 12
-	}
+	rounds := proxy.Rounds(60, 24)
 	live := []*mortal{newMortal(t, "m0"), newMortal(t, "m1"), newMortal(t, "m2")}
 	p := start(t, proxy.Service{Retry: &proxy.Retry{Budget: 100, Least: 1000}, Instances: []proxy.Instance{live[0].Instance, live[1].Instance, live[2].Instance}})
 	stop := make(chan struct{})

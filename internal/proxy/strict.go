@@ -74,6 +74,7 @@ func (g *gate) turn(s http.ConnState) {
 	case http.StateIdle:
 		g.served, g.wanted = true, true
 		g.client.quiet.Store(g.client.heard.Load())
+		g.kick()
 	case http.StateActive:
 		g.wanted = false
 	case http.StateHijacked:
@@ -325,11 +326,15 @@ func (g *gate) timeHead() {
 	g.SetReadDeadline(t)
 }
 
-// SetReadDeadline is net/http's; hangUp borrows it for a moment.
+// SetReadDeadline is net/http's. hangUp borrows it until whoever reads has noticed:
+// net/http sets it just before it waits for a request, too.
 func (g *gate) SetReadDeadline(t time.Time) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.deadline = t
+	if g.kicked {
+		return nil
+	}
 	return g.Conn.SetReadDeadline(t)
 }
 

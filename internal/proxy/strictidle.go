@@ -88,7 +88,12 @@ func (l *loop) readmit(ln *listener, fd int, s sender) {
 func (g *gate) hangUp() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.wanted && !g.open {
+	g.kick()
+}
+
+// kick is hangUp; mu is held.
+func (g *gate) kick() {
+	if g.wanted && !g.open && g.client.listener.isOver() {
 		g.kicked = true
 		g.Conn.SetReadDeadline(time.Unix(1, 0))
 	}

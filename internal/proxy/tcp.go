@@ -87,9 +87,13 @@ func (r *relay) connect() error {
 	defer cancel()
 	r.c.onCut(cancel)
 	defer r.c.onCut(nil)
-	var deadline int64
+	var so waits
+	w := wish{listen: r.c.listener.key, lot: drawLot()}
+	if s := r.target.cfg.Split; s != nil && s.Address {
+		w.lot = lotOf(r.target.name, r.c.sender.addr)
+	}
 	for {
-		in, t, err := r.p.obtain(ctx, r.target.name, "", r.tried, &deadline)
+		in, t, err := r.p.obtain(ctx, r.target.name, &w, r.tried, &so)
 		if t != nil {
 			r.target = t
 		}
@@ -100,6 +104,7 @@ func (r *relay) connect() error {
 		r.in = in
 		if err = r.dial(ctx); err == nil {
 			in.accepted()
+			in.stats.users.answered(r.status, 0, 0)
 			return nil
 		}
 		in.failures.Add(1)
@@ -108,6 +113,7 @@ func (r *relay) connect() error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		in.stats.users.unanswered()
 		r.p.log.Debug("an instance takes no connection", "instance", in.ID, "error", err)
 		r.tried = append(r.tried, in)
 		r.target.retries.Add(1)
@@ -269,6 +275,9 @@ func (r *relay) askedToEnd(kind) {
 func (r *relay) reset(word string) {
 	if r.ending(word) {
 		r.broken.Store(true)
+		if isReset(r.up) {
+			r.in.stats.users.cut(r.status)
+		}
 	}
 	r.cut()
 }

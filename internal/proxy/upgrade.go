@@ -19,7 +19,7 @@ func (x *exchange) serveUpgrade(c *upConn, a *answer) {
 	x.stick(h)
 	h.Set("Connection", "Upgrade")
 	h.Set("Upgrade", a.upgrade)
-	x.began, x.status = true, a.status
+	x.answered(a.status)
 	head := append([]byte(nil), "HTTP/1.1 101 Switching Protocols\r\n"...)
 	for k, values := range h {
 		for _, v := range values {

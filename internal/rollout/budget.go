@@ -13,7 +13,8 @@ import (
 // each instance.
 type view struct {
 	wanted   []deploy.Instance // of the target's generation: starting, ready or serving
-	unwanted []deploy.Instance // of others: starting, ready or serving
+	beside   []deploy.Instance // of the other one that stays: the same
+	unwanted []deploy.Instance // of others: the same
 	leaving  []deploy.Instance // draining or stopping
 	unfit    []deploy.Instance // reported as ended or not alive
 	busy     map[string]bool   // a task is, or was a moment ago, at work on them
@@ -31,6 +32,8 @@ func (m *mover) look() view {
 			v.unfit = append(v.unfit, i)
 		case i.Gen == m.target.Gen:
 			v.wanted = append(v.wanted, i)
+		case i.Gen == m.target.Beside.Gen && m.target.Beside.Count > 0:
+			v.beside = append(v.beside, i)
 		default:
 			v.unwanted = append(v.unwanted, i)
 		}
@@ -38,13 +41,15 @@ func (m *mover) look() view {
 	return v
 }
 
-func (v view) live() int { return len(v.wanted) + len(v.unwanted) + len(v.leaving) + len(v.unfit) }
+func (v view) live() int {
+	return len(v.wanted) + len(v.beside) + len(v.unwanted) + len(v.leaving) + len(v.unfit)
+}
 
 // available counts the instances that requests may go to: not yet one that is
 // only on its way into the routes.
 func (v view) available() int {
 	n := 0
-	for _, i := range slices.Concat(serving(v.wanted), serving(v.unwanted)) {
+	for _, i := range slices.Concat(serving(v.wanted), serving(v.beside), serving(v.unwanted)) {
 		if !v.busy[i.ID] {
 			n++
 		}
@@ -55,7 +60,8 @@ func (v view) available() int {
 // settled reports whether all is as wanted. An instance counts as serving from
 // the moment that this is written; its shift takes a moment longer.
 func (v view) settled(t Target) bool {
-	return len(v.unwanted) == 0 && len(v.leaving)+len(v.unfit) == 0 && len(v.wanted) == t.Count && len(serving(v.wanted)) == t.Count && len(v.busy) == 0
+	whole := func(side []deploy.Instance, count int) bool { return len(side) == count && len(serving(side)) == count }
+	return len(v.unwanted)+len(v.leaving)+len(v.unfit) == 0 && whole(v.wanted, t.Count) && whole(v.beside, t.Beside.Count) && len(v.busy) == 0
 }
 
 func serving(is []deploy.Instance) []deploy.Instance {
@@ -78,7 +84,7 @@ func (m *mover) resume(ctx context.Context, v view) {
 	for _, i := range v.leaving {
 		m.unlessBusy(ctx, v, i, m.takeOut)
 	}
-	for _, i := range v.wanted {
+	for _, i := range slices.Concat(v.wanted, v.beside) {
 		if i.State != deploy.Serving {
 			m.unlessBusy(ctx, v, i, m.bringIn)
 		}
@@ -96,24 +102,36 @@ func (m *mover) startSome(ctx context.Context, v view) error {
 	if time.Now().Before(m.rest) {
 		return nil
 	}
-	missing := m.target.Count - len(v.wanted)
-	room := m.target.Count + m.Strategy.Surge - v.live()
-	if !m.Strategy.Overlap && m.others(v) {
+	if !m.Spec.Strategy.Overlap && m.others(v) {
 		return nil // old and new may not run side by side
 	}
-	side := max(m.atOnce(), m.Strategy.Surge) - (len(v.wanted) - len(serving(v.wanted)))
-	for range min(missing, room, side) {
-		i := deploy.Instance{Service: m.target.Service, Release: m.target.Release, Gen: m.target.Gen, Started: m.now()}
-		step, err := m.Journal.Start(ctx, m.target.Rollout, &i)
-		if err != nil {
-			m.problem(err)
-			m.rest = time.Now().Add(m.backoff())
-			return ctx.Err()
+	room := m.target.Count + m.target.Beside.Count + m.Spec.Strategy.Surge - v.live()
+	for _, s := range []struct {
+		Side
+		have []deploy.Instance
+	}{{m.target.Beside, v.beside}, {m.target.side(), v.wanted}} {
+		starting := len(s.have) - len(serving(s.have))
+		for range min(s.Count-len(s.have), room, max(m.atOnce(), m.Spec.Strategy.Surge)-starting) {
+			if err := m.start(ctx, s.Side); err != nil {
+				m.problem(err)
+				m.rest = time.Now().Add(m.backoff())
+				return ctx.Err()
+			}
+			room--
 		}
-		m.told(step)
-		m.Fleet.Add(i)
-		m.do(ctx, i, m.bringIn)
 	}
+	return nil
+}
+
+func (m *mover) start(ctx context.Context, s Side) error {
+	i := deploy.Instance{Service: m.target.Service, Release: s.Release, Gen: s.Gen, Started: m.now()}
+	step, err := m.Journal.Start(ctx, m.target.Rollout, &i)
+	if err != nil {
+		return err
+	}
+	m.told(step)
+	m.Fleet.Add(i)
+	m.do(ctx, i, m.bringIn)
 	return nil
 }
 
@@ -136,8 +154,8 @@ func (m *mover) atOnce() int {
 
 // takeOutSome takes out what is not wanted, as far as enough others serve.
 func (m *mover) takeOutSome(ctx context.Context, v view) error {
-	spare := v.available() - (m.target.Count - m.Strategy.Unavailable)
-	if !m.Strategy.Overlap {
+	spare := v.available() - (m.target.Count + m.target.Beside.Count - m.Spec.Strategy.Unavailable)
+	if !m.Spec.Strategy.Overlap {
 		spare = v.live()
 	}
 	for _, i := range m.surplus(v) {
@@ -166,14 +184,20 @@ func (m *mover) takeOutSome(ctx context.Context, v view) error {
 // ones, when they are too many, the youngest.
 func (m *mover) surplus(v view) []deploy.Instance {
 	s := slices.Clone(v.unwanted)
-	if more := len(v.wanted) - m.target.Count; more > 0 {
-		youngest := slices.Clone(v.wanted)
-		slices.Reverse(youngest)
-		slices.SortStableFunc(youngest, byServing)
-		s = append(s, youngest[:more]...)
-	}
+	s = append(s, tooMany(v.wanted, m.target.Count)...)
+	s = append(s, tooMany(v.beside, m.target.Beside.Count)...)
 	slices.SortStableFunc(s, byServing)
 	return s
+}
+
+func tooMany(side []deploy.Instance, count int) []deploy.Instance {
+	if len(side) <= count {
+		return nil
+	}
+	youngest := slices.Clone(side)
+	slices.Reverse(youngest)
+	slices.SortStableFunc(youngest, byServing)
+	return youngest[:len(side)-count]
 }
 
 func byServing(a, b deploy.Instance) int {

@@ -17,6 +17,7 @@ type patience int
 const (
 	impatient patience = iota // end with the failure
 	patient                   // try again after a pause, until the progress deadline
+	holding                   // impatient, but stay when all is as wanted
 	tireless                  // try again for ever, and stay when all is as wanted
 )
 
@@ -27,6 +28,7 @@ type mover struct {
 	*Parts
 	target   Target
 	patience patience
+	settled  func() // called once, when all is as wanted; nil when there is nobody to tell
 
 	tasks sync.WaitGroup
 	mu    sync.Mutex
@@ -44,9 +46,10 @@ type outcome struct {
 	failed   error // the instance's failure; nil when the task did what it was to do
 }
 
-// move returns nil when the fleet is as t says, with everything else gone.
-func (p *Parts) move(ctx context.Context, t Target, how patience) error {
-	m := &mover{Parts: p, target: t, patience: how, busy: map[string]bool{}}
+// move returns nil when the fleet is as t says, with everything else gone; one
+// that stays calls settled then.
+func (p *Parts) move(ctx context.Context, t Target, how patience, settled func()) error {
+	m := &mover{Parts: p, target: t, patience: how, settled: settled, busy: map[string]bool{}}
 	ctx, cancel := context.WithCancel(ctx)
 	defer m.tasks.Wait()
 	defer cancel()
@@ -54,7 +57,7 @@ func (p *Parts) move(ctx context.Context, t Target, how patience) error {
 }
 
 func (m *mover) run(ctx context.Context) error {
-	deadline := newDeadline(m.Strategy.ProgressDeadline)
+	deadline := newDeadline(m.Spec.Strategy.ProgressDeadline)
 	defer deadline.stop()
 	if err := m.Router.Sync(ctx); err != nil && ctx.Err() == nil {
 		m.problem(err) // the next shift or drain does the same
@@ -68,8 +71,12 @@ func (m *mover) run(ctx context.Context) error {
 		}
 		now := m.look()
 		m.resume(ctx, now)
-		if m.patience != tireless && now.settled(m.target) {
-			return nil
+		if now.settled(m.target) {
+			if m.patience < holding {
+				return nil
+			}
+			m.tellSettled()
+			deadline.stop()
 		}
 		if err := m.startSome(ctx, now); err != nil {
 			return err
@@ -83,6 +90,13 @@ func (m *mover) run(ctx context.Context) error {
 	}
 }
 
+func (m *mover) tellSettled() {
+	if m.settled != nil {
+		m.settled()
+		m.settled = nil
+	}
+}
+
 // wait returns when something has changed, or with the error that ends the move.
 func (m *mover) wait(ctx context.Context, deadline *deadline) error {
 	var rested <-chan time.Time
@@ -93,7 +107,7 @@ func (m *mover) wait(ctx context.Context, deadline *deadline) error {
 	}
 	var abort <-chan string
 	var late <-chan time.Time
-	if m.patience == impatient {
+	if m.patience == impatient || m.patience == holding {
 		abort = m.Abort
 	}
 	if m.patience != tireless {
@@ -109,7 +123,7 @@ func (m *mover) wait(ctx context.Context, deadline *deadline) error {
 	case why := <-abort:
 		return errors.New(why)
 	case <-late:
-		return fmt.Errorf("no progress for %s (strategy.progress_deadline)", m.Strategy.ProgressDeadline)
+		return fmt.Errorf("no progress for %s (strategy.progress_deadline)", m.Spec.Strategy.ProgressDeadline)
 	}
 }
 
@@ -132,9 +146,12 @@ func (m *mover) hear(deadline *deadline) error {
 		switch {
 		case o.failed == nil:
 			deadline.reset()
+		case o.instance.Gen == m.target.Beside.Gen && m.target.Beside.Count > 0:
+			m.problem(err) // no fault of the release that is brought in
+			m.pause()
 		case o.instance.Gen != m.target.Gen:
 			m.problem(err) // one of those that were to go; the budgets see that it is missing
-		case m.patience == impatient:
+		case m.patience == impatient || m.patience == holding:
 			return err
 		default:
 			m.problem(err)
@@ -157,9 +174,9 @@ func (m *mover) pause() {
 		m.fails = 0
 	}
 	m.fails, m.failed = m.fails+1, now
-	if over := m.fails - m.target.Count; over > 0 {
+	if over := m.fails - m.target.Count - m.target.Beside.Count; over > 0 {
 		most := 60 * m.backoff()
-		if m.serving(m.target.Gen) == 0 {
+		if m.serving(m.target.Gen)+m.serving(m.target.Beside.Gen) == 0 {
 			most = 5 * m.backoff()
 		}
 		m.rest = now.Add(min(m.backoff()<<min(over-1, 6), most))
@@ -219,8 +236,10 @@ func (d *deadline) reset() {
 	}
 }
 
+// stop ends it for good.
 func (d *deadline) stop() {
 	if d.t != nil {
 		d.t.Stop()
+		d.t = nil
 	}
 }

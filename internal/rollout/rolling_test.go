@@ -21,7 +21,7 @@ func deployOf(n, before int) deploy.Rollout {
 // check runs a rollout to its end and looks at what is left.
 func (w *world) check(s deploy.Strategy, r deploy.Rollout, want deploy.Phase, left map[int]int) {
 	w.t.Helper()
-	got, err := Rolling(w.t.Context(), w.parts(s), r)
+	got, err := Run(w.t.Context(), w.parts(s), r)
 	if err != nil || got != want {
 		w.t.Fatalf("ended as %q, %v; want %q", got, err, want)
 	}
@@ -179,7 +179,7 @@ func TestAbortAndDeadline(t *testing.T) {
 		abort <- "called off by ann"
 		p := w.parts(surgeOne)
 		p.Abort = abort
-		if got, err := Rolling(t.Context(), p, deployOf(3, 3)); got != deploy.RolledBack || err != nil {
+		if got, err := Run(t.Context(), p, deployOf(3, 3)); got != deploy.RolledBack || err != nil {
 			t.Fatal(got, err)
 		}
 		w.leftover(map[int]int{1: 3})
@@ -202,7 +202,7 @@ func TestOldReleaseCannotComeBack(t *testing.T) {
 				go w.fleet.Report(i.ID, "exit status 3")
 			}
 		}
-		got, err := Rolling(t.Context(), w.parts(surgeOne), deployOf(3, 3))
+		got, err := Run(t.Context(), w.parts(surgeOne), deployOf(3, 3))
 		if got != deploy.RolledBack || err != nil {
 			t.Fatal(got, err)
 		}
@@ -229,7 +229,7 @@ func TestInterruptedAtEveryStep(t *testing.T) {
 					w := newWorld(t, old(3)...)
 					ctx, cancel := context.WithCancel(t.Context())
 					w.bad, w.killAt, w.kill = bad, at, cancel
-					got, err := Rolling(ctx, w.parts(surgeOne), deployOf(3, 3))
+					got, err := Run(ctx, w.parts(surgeOne), deployOf(3, 3))
 					if err == nil {
 						over = true
 					} else if !errors.Is(err, ErrInterrupted) {
@@ -241,7 +241,7 @@ func TestInterruptedAtEveryStep(t *testing.T) {
 						}
 						if w.steps[len(w.steps)-1].Verb == deploy.StepEnd {
 							got = want // dead after the last step: nothing to go on with
-						} else if got, err = Rolling(t.Context(), w.parts(surgeOne), r); err != nil {
+						} else if got, err = Run(t.Context(), w.parts(surgeOne), r); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -274,7 +274,7 @@ func TestJournalThatCannotBeWrittenStopsEverything(t *testing.T) {
 				t.Error("something was started without being written down")
 			}
 		}
-		if got, err := Rolling(t.Context(), p, deployOf(2, 2)); got != deploy.Done || err != nil {
+		if got, err := Run(t.Context(), p, deployOf(2, 2)); got != deploy.Done || err != nil {
 			t.Fatal(got, err)
 		}
 		w.leftover(map[int]int{2: 2})

@@ -48,21 +48,46 @@ type Journal interface {
 	Append(ctx context.Context, s *deploy.Step) error
 }
 
+// A Judge tells whether the new release is good enough to go on.
+type Judge interface {
+	// Watch looks at a stage, in which Rollout.From and To serve by the stage's
+	// Share, and returns nil when it may be passed: when it has lasted for
+	// Stage.For since Rollout.StageAt, and the new release has answered enough
+	// requests no worse than the old one in the same minutes. Where the old one
+	// gets none in these minutes (a switch, a recreate), what it answered before
+	// the rollout stands for it. Any other error undoes the rollout, with its
+	// text for a reason: the evidence. told takes what there is to see meanwhile.
+	Watch(ctx context.Context, r deploy.Rollout, s Stage, told func(note string)) error
+}
+
+// Tasks runs hooks. Run returns when the hook has ended; its error undoes the
+// rollout. When ctx ends, so does all of the hook. It may be called again for a
+// hook that an agent which died has left behind.
+type Tasks interface {
+	Run(ctx context.Context, r deploy.Rollout, stage int, h deploy.Hook, told func(note string)) error
+}
+
 // Parts is what a strategy needs of the world.
 type Parts struct {
 	Engine  Engine
 	Prober  Prober
 	Router  Router
 	Journal Journal
+	Judge   Judge
+	Tasks   Tasks
 
-	Fleet    *Fleet
-	Strategy deploy.Strategy
-	Abort    <-chan string       // a reason received here undoes a rollout that goes forward; may be nil
-	AtOnce   int                 // how many instances may be starting side by side where nothing else bounds them; 0 means 4
-	Told     func(deploy.Step)   // is told of each step after it is written; may be nil
-	Backoff  time.Duration       // first pause before a failed start is tried again, where it is; 0 means 1 s
-	Now      func() time.Time    // nil means time.Now
-	Problem  func(problem error) // is told of what could not be done and is tried again; may be nil
+	Fleet   *Fleet
+	Spec    deploy.Service       // of the release that the strategy is of
+	Abort   <-chan string        // a reason received here undoes a rollout that goes forward; may be nil
+	Promote <-chan Word          // somebody's, for a rollout that goes forward; may be nil
+	Entered func(stage int)      // is called when a stage's routes are in force; may be nil
+	Waiting func(deploy.Rollout) // is called when a stage waits for nothing but somebody's word; may be nil
+	Note    func(string)         // is told what a stage waits for; may be nil
+	AtOnce  int                  // how many instances may be starting side by side where nothing else bounds them; 0 means 4
+	Told    func(deploy.Step)    // is told of each step after it is written; may be nil
+	Backoff time.Duration        // first pause before a failed start is tried again, where it is; 0 means 1 s
+	Now     func() time.Time     // nil means time.Now
+	Problem func(problem error)  // is told of what could not be done and is tried again; may be nil
 }
 
 // ErrInterrupted is returned when ctx ended before the rollout did. It goes on

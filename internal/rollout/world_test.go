@@ -56,7 +56,7 @@ func old(n int) []deploy.Instance {
 }
 
 func (w *world) parts(s deploy.Strategy) Parts {
-	return Parts{Engine: w, Prober: w, Router: w, Journal: worldJournal{w}, Fleet: w.fleet, Strategy: s}
+	return Parts{Engine: w, Prober: w, Router: w, Journal: worldJournal{w}, Fleet: w.fleet, Spec: deploy.Service{Strategy: s}}
 }
 
 func (w *world) note() {
@@ -142,9 +142,13 @@ func (w *world) Drop(_ context.Context, i deploy.Instance) error {
 	return nil
 }
 
-func (w *world) write(s *deploy.Step) error {
+// write is the journal's: an agent that is dead writes nothing.
+func (w *world) write(ctx context.Context, s *deploy.Step) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if w.unable != nil {
 		return w.unable
 	}
@@ -156,16 +160,16 @@ func (w *world) write(s *deploy.Step) error {
 	return nil
 }
 
-func (w *world) Append(_ context.Context, s *deploy.Step) error { return w.write(s) }
+func (w *world) Append(ctx context.Context, s *deploy.Step) error { return w.write(ctx, s) }
 
 // worldJournal gives world's journal the Start that the Engine's hides.
 type worldJournal struct{ *world }
 
-func (w worldJournal) Start(_ context.Context, rollout int64, i *deploy.Instance) (deploy.Step, error) {
+func (w worldJournal) Start(ctx context.Context, rollout int64, i *deploy.Instance) (deploy.Step, error) {
 	w.mu.Lock()
 	w.started++
 	i.ID, i.State = fmt.Sprintf("%s-%d.%d", i.Service, i.Release, w.started), deploy.Starting
 	w.mu.Unlock()
 	s := deploy.Step{Rollout: rollout, Service: i.Service, Verb: deploy.StepStart, Instance: i.ID, Release: i.Release}
-	return s, w.write(&s)
+	return s, w.write(ctx, &s)
 }

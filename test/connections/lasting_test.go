@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -260,12 +261,13 @@ func TestLongUpload(t *testing.T) {
 		deploy := lasting("lasting", drain)
 		r := replacements(deploy)[i]
 		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
 			w := harness.New(t)
 			deploy(w, 1)
 			w.Agent()
 			w.Must(0, "deploy")
 			more, end := repeated(w, 4, func() {
-				out, code := curl(t, "--limit-rate", "400K", "--data-binary", "@"+file, "-H", "Expect:", w.URL()+"/sum")
+				out, code := curl(t, "--limit-rate", "700K", "--data-binary", "@"+file, "-H", "Expect:", w.URL()+"/sum")
 				if code != 0 || out != digest {
 					t.Errorf("exit %d, %q", code, out)
 				}
@@ -289,40 +291,32 @@ func TestLongUpload(t *testing.T) {
 // TestLongDownload: downloads finish within the time of their route; those of
 // another route are cut, and curl sees it.
 func TestLongDownload(t *testing.T) {
-	more := "routes: [{ path: / }, { path: /film, drain: 20s }]\n" + soon
-	for _, r := range replacements(lasting("lasting", more))[:2] {
-		t.Run(r.name, func(t *testing.T) {
-			w := harness.New(t)
-			lasting("lasting", more)(w, 1)
-			w.Agent()
-			w.Must(0, "deploy")
-			more, end := repeated(w, 4, func() {
-				if out, code := curl(t, "--fail", w.URL()+"/film"); code != 0 || len(out) != 40_000 {
-					t.Errorf("exit %d after %d bytes", code, len(out))
-				}
-			})
-			var mu sync.Mutex
-			cut := 0
-			more2, end2 := repeated(w, 4, func() {
-				switch out, code := curl(t, "--fail", w.URL()+"/clip"); {
-				case code == 18 && len(out) > 0:
-					mu.Lock()
-					cut++
-					mu.Unlock()
-				case code != 0 || len(out) != 40_000:
-					t.Errorf("exit %d after %d bytes", code, len(out))
-				}
-			})
-			for n := 1; n <= times; n++ {
-				more()
-				more2()
-				r.do(w, n)
+	t.Parallel()
+	deploy := lasting("lasting", "routes: [{ path: / }, { path: /film, drain: 20s }]\n"+soon)
+	replaced(t, deploy, func(t *testing.T, w *harness.World) (more, end func()) {
+		films, endFilms := repeated(w, 4, func() {
+			if out, code := curl(t, "--fail", w.URL()+"/film"); code != 0 || len(out) != 40_000 {
+				t.Errorf("exit %d after %d bytes", code, len(out))
 			}
-			end()
-			end2()
+		})
+		var mu sync.Mutex
+		cut := 0
+		clips, endClips := repeated(w, 4, func() {
+			switch out, code := curl(t, "--fail", w.URL()+"/clip"); {
+			case code == 18 && len(out) > 0:
+				mu.Lock()
+				cut++
+				mu.Unlock()
+			case code != 0 || len(out) != 40_000:
+				t.Errorf("exit %d after %d bytes", code, len(out))
+			}
+		})
+		return func() { films(); clips() }, func() {
+			endFilms()
+			endClips()
 			if cut == 0 {
 				t.Error("no clip was cut")
 			}
-		})
-	}
+		}
+	}, slices.Repeat(replacements(deploy)[:2], 2))
 }

@@ -89,39 +89,41 @@ const accept = "accept: [127.0.0.1/32]"
 // TestBehindHAProxy: HAProxy tells whose a connection is, and the instance is
 // told by X-Forwarded-For; nothing is lost when either side is replaced.
 func TestBehindHAProxy(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	deploy := web("proxy: { proxy_protocol: { " + accept + " } }")
+	deploy(w, 1)
+	w.Agent()
+	w.Must(0, "deploy")
+	var drills []*harness.Drill
 	for _, version := range []string{"v1", "v2"} {
-		t.Run(version, func(t *testing.T) {
-			w := harness.New(t)
-			deploy := web("proxy: { proxy_protocol: { " + accept + " } }")
-			deploy(w, 1)
-			w.Agent()
-			w.Must(0, "deploy")
-			front := haproxy(t, w, version)
-			if got := from(t, "127.0.0.7", "http://"+front+"/header?name=X-Forwarded-For"); got != "127.0.0.7" {
-				t.Errorf("the instance was told of %q", got)
-			}
-			d := w.Drill(150, func(p *drill.Plan) { p.URL = "http://" + front })
-			for n := 2; n <= 3; n++ {
-				deploy(w, n)
-				w.Must(0, "deploy")
-				w.Must(0, "upgrade")
-				d.More(30)
-			}
-			d.None()
-		})
+		front := haproxy(t, w, version)
+		if got := from(t, "127.0.0.7", "http://"+front+"/header?name=X-Forwarded-For"); got != "127.0.0.7" {
+			t.Errorf("%s: the instance was told of %q", version, got)
+		}
+		drills = append(drills, w.Drill(100, func(p *drill.Plan) { p.URL = "http://" + front }))
+	}
+	for n := 2; n <= 3; n++ {
+		deploy(w, n)
+		w.Must(0, "deploy")
+		w.Must(0, "upgrade")
+		drills[n-2].More(30)
+	}
+	for _, d := range drills {
+		d.None()
 	}
 }
 
 // TestNginxBehind: between HAProxy and an nginx that both speak the PROXY
-// protocol, connections are passed on with what it says.
+// protocol, connections are passed on with what it says, in the version that the
+// release wants.
 func TestNginxBehind(t *testing.T) {
-	for _, version := range []string{"v1", "v2"} {
-		t.Run(version, func(t *testing.T) {
-			w := harness.New(t)
-			dir := t.TempDir()
-			deploy := func(n int) {
-				w.Write("bin/web", nginx(installed(t, "nginx"), dir))
-				w.Write("segue.yaml", fmt.Sprintf(`
+	t.Parallel()
+	w := harness.New(t)
+	dir := t.TempDir()
+	deploy := func(n int, version string) {
+		w.Write("bin/web", nginx(installed(t, "nginx"), dir))
+		w.Write("segue.yaml", fmt.Sprintf(`
 service: web
 listen: 127.0.0.1:%d
 release: { files: [bin], command: bin/web }
@@ -130,28 +132,30 @@ env: { N: "%d" }
 stop: { signal: QUIT }
 proxy: { protocol: tcp, proxy_protocol: { %s, send: %s } }
 `, w.Port, n, accept, version))
-			}
-			deploy(1)
-			w.Agent()
-			w.Must(0, "deploy")
-			front := haproxy(t, w, version)
-			if got := from(t, "127.0.0.7", "http://"+front); got != "127.0.0.7" {
-				t.Errorf("nginx was told of %q", got)
-			}
-			d := w.Drill(100, func(p *drill.Plan) {
-				p.URL = "http://" + front
-				p.Mix = drill.Mix{Fresh: 1}
-				p.Expect.BodyEquals = []byte("127.0.0.1\n")
-			})
-			for n := 2; n <= 3; n++ {
-				deploy(n)
-				w.Must(0, "deploy")
-				w.Must(0, "upgrade")
-				d.More(30)
-			}
-			d.None()
-		})
+		w.Must(0, "deploy")
 	}
+	w.Agent()
+	deploy(1, "v1")
+	front := haproxy(t, w, "v2")
+	asked := func() {
+		t.Helper()
+		if got := from(t, "127.0.0.7", "http://"+front); got != "127.0.0.7" {
+			t.Errorf("nginx was told of %q", got)
+		}
+	}
+	asked()
+	d := w.Drill(100, func(p *drill.Plan) {
+		p.URL = "http://" + front
+		p.Mix = drill.Mix{Fresh: 1}
+		p.Expect.BodyEquals = []byte("127.0.0.1\n")
+	})
+	for n, version := range []string{"v2", "v1"} {
+		deploy(n+2, version)
+		asked()
+		w.Must(0, "upgrade")
+		d.More(30)
+	}
+	d.None()
 }
 
 // nginx is a program that answers with whose a connection is, as its PROXY

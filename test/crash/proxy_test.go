@@ -91,6 +91,7 @@ func TestBothKilledAtOnce(t *testing.T) {
 // TestAgentAndProxyKilledInTurn: an agent that died is replaced by one that
 // adopts the proxy, again and again.
 func TestAgentAndProxyKilledInTurn(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(2, "", "")
 	agent := w.Agent()
@@ -115,6 +116,7 @@ func TestAgentAndProxyKilledInTurn(t *testing.T) {
 // TestInstanceKilled: the proxy is told at once, requests that may safely be
 // repeated are, and another instance is started.
 func TestInstanceKilled(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(3, "WORK: 5ms", "")
 	w.Agent()
@@ -172,6 +174,7 @@ func TestInstanceKilledKeepsPOSTsHonest(t *testing.T) {
 // TestChildrenOfAnInstance: what an instance leaves behind when it is killed
 // does not live on to hold its port or do its work twice.
 func TestChildrenOfAnInstance(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Write("bin/parent", "#!/bin/sh\nsleep 1000 &\nexec bin/service\n")
 	w.Write("segue.yaml", fmt.Sprintf("service: web\nlisten: 127.0.0.1:%d\nrelease: { files: [bin], command: bin/parent }\n", w.Port))

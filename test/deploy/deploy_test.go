@@ -15,47 +15,52 @@ import (
 
 // TestBackToBack deploys again and again under each kind of traffic.
 func TestBackToBack(t *testing.T) {
+	t.Parallel()
+	fresh := func(p *drill.Plan) { p.Rate = 100 }
+	post := func(p *drill.Plan) { // which cannot be repeated
+		p.Method, p.URL, p.Body = http.MethodPost, p.URL+"/echo", []byte(strings.Repeat("x", 5000))
+		p.Expect.BodyEquals = p.Body
+	}
 	for _, c := range []struct {
-		name string
-		more string
-		plan func(*drill.Plan)
+		name     string
+		replicas int
+		more     string
+		plans    []func(*drill.Plan) // of drills at the same time
 	}{
-		{"fresh and kept alive", "strategy: { surge: 1 }", func(*drill.Plan) {}},
-		{"POST, which cannot be repeated", "strategy: { surge: 1 }", func(p *drill.Plan) {
-			p.Method, p.URL, p.Body = http.MethodPost, p.URL+"/echo", []byte(strings.Repeat("x", 5000))
-			p.Expect.BodyEquals = p.Body
-		}},
-		{"HTTP/2", "strategy: { surge: 1 }", func(p *drill.Plan) { p.Mix = drill.Mix{HTTP2: 1} }},
-		{"requests that take longer than a step", "strategy: { surge: 2 }", func(p *drill.Plan) {
-			p.URL += "/slow?for=700ms"
-			p.Rate = 60
-		}},
-		{"no surge", "strategy: { surge: 0, unavailable: 1 }", func(*drill.Plan) {}},
-		{"one instance", "strategy: { surge: 1 }", func(*drill.Plan) {}},
+		{"fresh and kept alive, POST, HTTP/2", 3, "strategy: { surge: 1 }", []func(*drill.Plan){fresh, post, func(p *drill.Plan) { p.Mix = drill.Mix{HTTP2: 1} }}},
+		{"requests that take longer than a step", 3, "strategy: { surge: 2 }", []func(*drill.Plan){func(p *drill.Plan) { p.URL += "/slow?for=700ms" }}},
+		{"no surge", 3, "strategy: { surge: 0, unavailable: 1 }", []func(*drill.Plan){fresh}},
+		{"one instance", 1, "strategy: { surge: 1 }", []func(*drill.Plan){fresh}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := harness.New(t)
-			n := 3
-			if c.name == "one instance" {
-				n = 1
-			}
-			w.Web(n, "N: 1", c.more)
+			w.Web(c.replicas, "N: 1", c.more)
 			w.Agent()
 			w.Must(0, "deploy")
-			d := w.Drill(200, c.plan)
+			var drills []*harness.Drill
+			for _, plan := range c.plans {
+				drills = append(drills, w.Drill(60, plan))
+			}
+			more := func() {
+				for _, d := range drills {
+					d.More(10)
+				}
+			}
 			const deploys = 5
-			for k := 2; k <= deploys; k++ {
-				w.Web(n, fmt.Sprint("N: ", k), c.more)
+			for n := 2; n <= deploys; n++ {
+				w.Web(c.replicas, fmt.Sprint("N: ", n), c.more)
 				w.Must(0, "deploy")
-				d.More(20)
+				more()
 			}
 			w.Must(0, "restart")
 			w.Must(0, "scale", "5")
 			w.Must(0, "scale", "2")
-			d.More(20)
-			r := d.None()
-			if len(r.Releases) < deploys {
-				t.Errorf("only releases %v answered", r.Releases)
+			more()
+			for _, d := range drills {
+				if r := d.None(); len(r.Releases) < deploys {
+					t.Errorf("only releases %v answered", r.Releases)
+				}
 			}
 			w.AllServing("web", deploys, 2)
 		})
@@ -65,8 +70,9 @@ func TestBackToBack(t *testing.T) {
 // TestHeldWhileNobodyServes: while the only instance is replaced by one that may not
 // run beside it, requests are held, and not refused.
 func TestHeldWhileNobodyServes(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
-	const more = "strategy: { overlap: false }"
+	const more = "strategy: { type: recreate }"
 	w.Web(1, "N: 1", more)
 	w.Agent()
 	w.Must(0, "deploy")
@@ -80,9 +86,10 @@ func TestHeldWhileNobodyServes(t *testing.T) {
 	}
 }
 
-// TestWorkers: a worker rolls too, and with overlap: false its copies of two
+// TestWorkers: a worker rolls too, and with type: recreate its copies of two
 // releases never run at the same time.
 func TestWorkers(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	record := w.Dir + "/record"
 	file := func(n int) {
@@ -91,7 +98,7 @@ service: job
 release: { files: [bin], command: bin/service }
 replicas: 1
 env: { RECORD: %q, N: "%d", WORK: 300ms }
-strategy: { overlap: false, min_ready: 100ms }
+strategy: { type: recreate, min_ready: 100ms }
 `, record, n))
 	}
 	file(1)
@@ -110,6 +117,7 @@ strategy: { overlap: false, min_ready: 100ms }
 
 // TestSeveralServices: services on one port by path, each with its own rollout.
 func TestSeveralServices(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	file := func(n int) {
 		w.Write("segue.yaml", fmt.Sprintf(`
@@ -145,6 +153,7 @@ services:
 
 // TestNewProtocol: one release speaks HTTP/1.1, the next h2c only, and back.
 func TestNewProtocol(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(3, "", "")
 	w.Agent()
@@ -166,6 +175,7 @@ func TestNewProtocol(t *testing.T) {
 // TestNewAddress: a release that listens elsewhere; both addresses answer
 // until the old release is gone.
 func TestNewAddress(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(2, "", "")
 	w.Agent()

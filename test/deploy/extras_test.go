@@ -52,6 +52,7 @@ func (v *visitor) visit(ctx context.Context, url string) {
 // TestSticky: clients with a cookie jar stay with their instance, are given to
 // another when it is replaced, and stay there. None of their requests is lost.
 func TestSticky(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	const more = "proxy: { sticky: {} }"
 	w.Web(3, "N: 1", more)
@@ -74,10 +75,11 @@ func TestSticky(t *testing.T) {
 				mu.Lock()
 				v.visit(context.WithoutCancel(ctx), w.URL())
 				mu.Unlock()
+				time.Sleep(50 * time.Millisecond) // the pace of a visitor
 			}
 		})
 	}
-	more20 := func() {
+	again := func() {
 		t.Helper()
 		var from [12]int
 		mu.Lock()
@@ -85,23 +87,23 @@ func TestSticky(t *testing.T) {
 			from[n] = visitors[n].answers
 		}
 		mu.Unlock()
-		w.Until("each client has been answered 20 times more", func() bool {
+		w.Until("each client has been answered 10 times more", func() bool {
 			mu.Lock()
 			defer mu.Unlock()
 			for n := range visitors {
-				if visitors[n].answers < from[n]+20 {
+				if visitors[n].answers < from[n]+10 {
 					return false
 				}
 			}
 			return true
 		})
 	}
-	more20()
+	again()
 	const deploys = 3
 	for n := 2; n <= deploys; n++ {
 		w.Web(3, fmt.Sprint("N: ", n), more)
 		w.Must(0, "deploy")
-		more20()
+		again()
 	}
 	stop()
 	group.Wait()
@@ -133,6 +135,7 @@ func TestSticky(t *testing.T) {
 // TestPagesOutliveTheirFiles: a page is part of its release. It is shown when
 // its file has gone, and the old one again after a rollback.
 func TestPagesOutliveTheirFiles(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	const more = "proxy: { pages: { 503: errors/503.html }, hold: { timeout: 0s } }"
 	shown := func() string {
@@ -182,6 +185,7 @@ func TestPagesOutliveTheirFiles(t *testing.T) {
 // TestMirrored: copies of a service's requests go to another one while both are
 // deployed; no original is lost, and what differs is told.
 func TestMirrored(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	file := func(n int) {
 		w.Write("segue.yaml", fmt.Sprintf(`

@@ -6,4 +6,7 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	harness.SideBySide(3)
+	harness.Main(m)
+}

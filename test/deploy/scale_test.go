@@ -7,13 +7,18 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-// TestTwoHundred: a rollout of many instances takes what its probes, surge and
+// TestManyInstances: a rollout of many instances takes what its probes, surge and
 // drains make unavoidable, and little more. What is unavoidable is measured
 // beside it: the time that such an instance needs from its start until it is
-// ready, alone on the same machine under the same load.
-func TestTwoHundred(t *testing.T) {
+// ready, alone on the same machine under the same load. Two hundred of them are
+// for a soak, and sixty for every day.
+func TestManyInstances(t *testing.T) {
 	w := harness.NewWith(t, harness.SegueFast(t))
-	const n, boot, settle = 200, 200 * time.Millisecond, 100 * time.Millisecond
+	const boot, settle = 200 * time.Millisecond, 100 * time.Millisecond
+	n := 60
+	if harness.Soak() {
+		n = 200
+	}
 	const more = "probes: { startup: { http: /health, every: 20ms, failures: 500 }, readiness: { http: /health, every: 10s } }\n" +
 		"strategy: { surge: 20, min_ready: 100ms }\ndrain: { delay: 50ms }"
 	w.Web(n, "BOOT: 200ms, N: 1", more)
@@ -30,6 +35,6 @@ func TestTwoHundred(t *testing.T) {
 		t.Fatal(err)
 	}
 	took := h[0].Ended.Sub(h[0].Began)
-	const unavoidable = n / 20 * (boot + settle + 50*time.Millisecond)
+	unavoidable := time.Duration(n/20) * (boot + settle + 50*time.Millisecond)
 	t.Logf("took %s; probes, surge and drains make %s unavoidable, the rest is what %d processes cost to start and stop here", took, unavoidable, n)
 }

@@ -11,8 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/seguehq/segue/internal/config"
+	"github.com/seguehq/segue/migrate"
 	"github.com/seguehq/segue/test/harness"
 )
 
@@ -34,13 +36,52 @@ func pages(t *testing.T) map[string]string {
 
 // TestExamplesInPages holds every segue.yaml in a page to the parser.
 func TestExamplesInPages(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "maintenance.html"), []byte("<!doctype html>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, page := range pages(t) {
+		if filepath.Base(name) == "lint.md" {
+			continue // its YAML is that of others
+		}
 		for _, block := range yamlBlocks(page) {
-			if _, err := config.Parse(name, []byte(block), filepath.Dir(name), nil); err != nil {
+			if strings.HasPrefix(block, "apiVersion:") {
+				continue // Kubernetes' own
+			}
+			if name, isMigration := strings.CutPrefix(firstLine(block), "# "); isMigration && strings.Contains(block, "\noperations:") {
+				if _, err := migrate.Load(fstest.MapFS{name: {Data: []byte(block)}}); err != nil {
+					t.Errorf("%s: %v\n%s", name, err, block)
+				}
+				continue
+			}
+			if _, err := config.Parse(name, []byte(whole(block)), dir, variable); err != nil {
 				t.Errorf("%s: %v\n%s", name, err, block)
 			}
 		}
 	}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// whole makes a file of an example that shows a few keys.
+func whole(block string) string {
+	for _, needed := range []string{"release: { command: bin/shop }\n", "listen: 127.0.0.1:8080\n", "service: shop\n"} {
+		key, _, _ := strings.Cut(needed, ":")
+		if !regexp.MustCompile(`(?m)^(` + key + `|services|service):`).MatchString(block) {
+			block = needed + block
+		}
+	}
+	return block
+}
+
+// variable is the environment of the examples.
+func variable(name string) (string, bool) {
+	value, ok := map[string]string{"CHAT_URL": "https://chat.example.com/hooks/T0", "HOOK_KEY": strings.Repeat("c2VjcmV0", 4),
+		"CHECK_TOKEN": "token", "DATABASE_URL": "postgres://localhost/shop", "OWNER_URL": "postgres://owner@localhost/shop", "REPLICA_URL": "postgres://replica/shop"}[name]
+	return value, ok
 }
 
 var link = regexp.MustCompile(`\]\(([^)#]+)\)`)

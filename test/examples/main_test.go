@@ -13,15 +13,26 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	harness.SideBySide(2)
+	harness.Main(m)
+}
 
-// deploys is how many releases are rolled out back to back under one drill.
-const deploys = 5
+// deploys is how many releases are rolled out back to back under one drill: more of
+// them in a soak.
+func deploys() int {
+	if harness.Soak() {
+		return 5
+	}
+	return 2
+}
 
-// copied makes a world whose project is a copy of an example.
+// copied makes a world whose project is a copy of an example. It is Segue as users
+// get it: the tests are of the examples, and those of other packages have the race
+// detector.
 func copied(t *testing.T, name string) *harness.World {
 	t.Helper()
-	w := harness.New(t)
+	w := harness.NewWith(t, harness.SegueFast(t))
 	if err := os.RemoveAll(w.Dir); err != nil { // the harness' own service is of no use here
 		t.Fatal(err)
 	}

@@ -13,11 +13,12 @@ import (
 // by its own service all the while.
 func TestSeveral(t *testing.T) {
 	need(t, python)
+	t.Parallel()
 	w := copied(t, "several")
 	listen(w)
 	w.Agent()
 	w.Must(0, "deploy")
-	d := w.Drill(150, func(p *drill.Plan) {
+	d := w.Drill(100, func(p *drill.Plan) {
 		p.Targets = []drill.Target{
 			{URL: p.URL + "/api/x", Weight: 2, Expect: &drill.Expect{BodyContains: `"path": "/api/x"`}},
 			{URL: p.URL + "/", Expect: &drill.Expect{BodyContains: "<h1>"}},
@@ -26,7 +27,7 @@ func TestSeveral(t *testing.T) {
 	})
 	d.More(100)
 	said := "hello"
-	for n := range deploys {
+	for n := range deploys() {
 		next := fmt.Sprintf("hello %d", n+2)
 		for _, file := range []string{"api.py", "site/index.html", "worker.sh"} {
 			edit(w, file, said, next)
@@ -38,23 +39,24 @@ func TestSeveral(t *testing.T) {
 	}
 	for _, service := range []string{"api", "site", "worker"} {
 		w.Must(0, "rollback", service)
-		if got := w.Service(service).Release; got != deploys {
-			t.Errorf("%s: release %d after the rollback, want %d", service, got, deploys)
+		if got := w.Service(service).Release; got != deploys() {
+			t.Errorf("%s: release %d after the rollback, want %d", service, got, deploys())
 		}
 	}
-	said = fmt.Sprint("hello ", deploys)
+	said = fmt.Sprint("hello ", deploys())
 	greets(w, "/api/", said)
 	greets(w, "/", said)
 	w.Until("the old worker is at work again", func() bool {
-		return strings.Contains(w.Run("logs", "worker").Out, said+": worker of release 5\n")
+		return strings.Contains(w.Run("logs", "worker").Out, fmt.Sprintf("%s: worker of release %d\n", said, deploys()))
 	})
 	d.More(100)
-	releases(t, d.None(), deploys+1)
+	releases(t, d.None(), deploys()+1)
 }
 
-// TestEveryExampleIsTested fails for a folder that no test here deploys.
+// TestEveryExampleIsTested fails for a folder that no test here deploys, nor
+// test/shop.
 func TestEveryExampleIsTested(t *testing.T) {
-	tested := "python node java static python-flask ruby several worker hello socket"
+	tested := "shop python node java static python-flask ruby several worker hello socket visits guests canary"
 	dirs, err := os.ReadDir("../../examples")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,9 @@
 package examples
 
 import (
+	"cmp"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -12,9 +14,12 @@ import (
 // A web is an example that answers requests with a greeting from one of its
 // files.
 type web struct {
-	file   string // which says "hello"
-	before string // what stands before it there, where it says it more than once
-	echo   string // path that sends back what is posted; "" for none
+	file   string                        // which says "hello"
+	before string                        // what stands before it there, where it says it more than once
+	echo   string                        // path that sends back what is posted; "" for none
+	env    []string                      // of the commands
+	times  int                           // how often it is replaced; 0 is deploys()
+	each   func(w *harness.World, n int) // what else is done before the nth time, from 0; may be nil
 }
 
 func TestHello(t *testing.T) {
@@ -23,6 +28,20 @@ func TestHello(t *testing.T) {
 
 func TestSocket(t *testing.T) {
 	redeploy(t, "socket", web{file: "main.go", before: `greeting = "`, echo: "/"})
+}
+
+func TestVisits(t *testing.T) {
+	redeploy(t, "visits", web{file: "main.go", before: `greeting = "`, times: 2}) // test/fleet does it more often, and it takes long to build
+}
+
+// Each release brings a migration, and the way back is promised until it is
+// contracted.
+func TestGuests(t *testing.T) {
+	env := []string{"GUESTS_URL=sqlite:" + filepath.Join(t.TempDir(), "guests.db")}
+	redeploy(t, "guests", web{file: "main.go", before: `greeting = "`, times: 2, env: env, each: func(w *harness.World, n int) {
+		w.Must(0, "migrate", "contract", "--now", "--why", "the next one is waiting")
+		w.Write(fmt.Sprintf("migrations/%04d_more.expand.sql", n+3), fmt.Sprintf("ALTER TABLE guests ADD COLUMN more%d TEXT;\n", n))
+	}})
 }
 
 func TestPython(t *testing.T) {
@@ -59,15 +78,19 @@ func TestRuby(t *testing.T) {
 // redeploy brings an example up, replaces it by one new release after another
 // while requests come in, goes back to the one before, and wants none lost.
 func redeploy(t *testing.T, name string, e web) {
+	t.Parallel()
+	times := cmp.Or(e.times, deploys())
 	w := copied(t, name)
+	w.Env = e.env
 	listen(w)
-	if name == "hello" || name == "socket" { // they are built with the repository's go.mod otherwise
+	if strings.Contains(w.Read("segue.yaml"), "go build") { // they are built with the repository's go.mod otherwise
 		w.Write("go.mod", "module "+name+"\n\ngo 1.26\n")
+		w.Write("go.work", "go 1.26.0\n\nuse (\n\t.\n\t"+harness.Root()+"\n)\n")
 	}
 	w.Agent()
 	w.Must(0, "deploy")
 	greets(w, "/", "hello")
-	d := w.Drill(150, func(p *drill.Plan) {
+	d := w.Drill(100, func(p *drill.Plan) {
 		p.Targets = []drill.Target{{URL: p.URL + "/", Weight: 2, Expect: &drill.Expect{BodyContains: "hello"}}}
 		if e.echo != "" {
 			p.Targets = append(p.Targets, posts(p.URL+e.echo))
@@ -75,18 +98,21 @@ func redeploy(t *testing.T, name string, e web) {
 	})
 	d.More(100)
 	said := "hello"
-	for n := range deploys {
+	for n := range times {
 		next := fmt.Sprintf("hello, the %dth,", n+2)
 		edit(w, e.file, e.before+said, e.before+next)
+		if e.each != nil {
+			e.each(w, n)
+		}
 		w.Must(0, "deploy", "--why", next)
 		greets(w, "/", next)
 		said = next
 	}
 	d.More(100)
 	w.Must(0, "rollback")
-	greets(w, "/", fmt.Sprintf("hello, the %dth,", deploys))
+	greets(w, "/", fmt.Sprintf("hello, the %dth,", times))
 	d.More(100)
-	releases(t, d.None(), deploys+1)
+	releases(t, d.None(), times+1)
 }
 
 // posts is a request with a body that is to come back whole.

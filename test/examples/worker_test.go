@@ -15,17 +15,17 @@ import (
 // two of it from taking the same job; that each is done exactly once shows that
 // two never ran.
 func TestWorker(t *testing.T) {
+	t.Parallel()
 	w := copied(t, "worker")
 	queue, done := filepath.Join(w.Dir, "queue"), filepath.Join(t.TempDir(), "done")
-	t.Setenv("QUEUE", queue)
-	t.Setenv("DONE", done)
+	w.Env = []string{"QUEUE=" + queue, "DONE=" + done}
 	w.Agent()
 	w.Must(0, "deploy")
 	stop := make(chan struct{})
 	given := make(chan int)
 	go give(t, queue, stop, given)
 	said := "hello"
-	for n := range deploys {
+	for n := range deploys() {
 		next := fmt.Sprint("hello", n+2)
 		edit(w, "worker.sh", said, next)
 		w.Must(0, "deploy")
@@ -86,7 +86,7 @@ func once(t *testing.T, w *harness.World, done string, jobs int) {
 		}
 	}
 	t.Logf("%d jobs, done by release: %v", jobs, by)
-	if len(by) < deploys {
-		t.Errorf("done by %v; want work by at least %d releases", by, deploys)
+	if len(by) < deploys() {
+		t.Errorf("done by %v; want work by at least %d releases", by, deploys())
 	}
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"os"
 	"os/exec"
 	"strings"
 )
@@ -40,3 +41,10 @@ func (c *Command) Ran() Ran {
 	<-c.over
 	return Ran{c.cmd.ProcessState.ExitCode(), c.out.String(), c.errs.String()}
 }
+
+// Interrupt sends what Ctrl-C does.
+func (c *Command) Interrupt() { _ = c.cmd.Process.Signal(os.Interrupt) } // fails when it has ended
+
+// Kill ends the command at once. It is over when what it has started has let go
+// of its output, too.
+func (c *Command) Kill() { _ = c.cmd.Process.Kill() } // fails when it has ended

@@ -22,7 +22,9 @@ type Drill struct {
 // been answered.
 func (w *World) Drill(rate float64, change ...func(*drill.Plan)) *Drill {
 	w.T.Helper()
-	p := drill.Plan{URL: w.URL(), Rate: rate}
+	// Three times what the drill gives a request by itself: these machines stand still
+	// for seconds at times, and a request that is late is not lost.
+	p := drill.Plan{URL: w.URL(), Rate: rate, Timeout: 3 * drill.DefaultTimeout}
 	for _, c := range change {
 		c(&p)
 	}

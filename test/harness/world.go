@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -27,8 +28,11 @@ type World struct {
 	Bin   string // segue
 	Dir   string // the project's folder, with segue.yaml
 	State string
-	Port  int // where the service listens
+	Port  int      // where the service listens
+	Env   []string // added to that of its segue commands
 	agent *Agent
+
+	clockAddr string // SEGUE_TEST_CLOCK of its agents; "" the machine's
 }
 
 // New makes a world with the race-detecting binary.
@@ -151,7 +155,9 @@ func (w *World) Must(code int, args ...string) Ran {
 func (w *World) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(w.Bin, append([]string{"--state", w.State}, args...)...)
 	cmd.Dir = w.Dir
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=0")
+	// The race detector has a process sleep for a second before it ends, for races
+	// in goroutines that are left. Ours leave none: whoever starts one waits for it.
+	cmd.Env = append(append(os.Environ(), "GORACE=atexit_sleep_ms=0"), w.Env...)
 	return cmd
 }
 
@@ -187,6 +193,9 @@ func (w *World) start(cmd *exec.Cmd, env []string) *Agent {
 	}
 	defer log.Close()
 	cmd.Env = append(cmd.Env, env...)
+	if w.clockAddr != "" {
+		cmd.Env = append(cmd.Env, "SEGUE_TEST_CLOCK="+w.clockAddr)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		w.T.Fatal(err)
@@ -244,6 +253,9 @@ func (w *World) logPath() string { return filepath.Join(filepath.Dir(w.State), "
 
 func (w *World) agentLog() string {
 	data, err := os.ReadFile(w.logPath())
+	if errors.Is(err, fs.ErrNotExist) { // there was no agent
+		return ""
+	}
 	if err != nil {
 		return err.Error()
 	}
@@ -254,13 +266,16 @@ func (w *World) agentLog() string {
 }
 
 // Until waits for something that other processes do; they send no event that a
-// test could wait for.
+// test could wait for. The longer it takes, the less often it looks, since a look
+// is work for those who are waited for.
 func (w *World) Until(what string, ok func() bool) {
 	w.T.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	pause := 5 * time.Millisecond
+	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(pause) {
 		if time.Now().After(deadline) {
 			w.T.Fatalf("waited a minute in vain until %s\n%s", what, w.agentLog())
 		}
+		pause = min(pause*11/10, 30*time.Millisecond)
 	}
 }
 
@@ -400,14 +415,16 @@ func (w *World) AllServing(service string, release, n int) {
 }
 
 // Running counts the processes of this world with text in their command line.
-func (w *World) Running(text string) int {
-	n := 0
-	for _, what := range w.leftovers() {
+func (w *World) Running(text string) int { return len(w.Processes(text)) }
+
+// Processes are the processes of this world with text in their command line.
+func (w *World) Processes(text string) (pids []int) {
+	for pid, what := range w.leftovers() {
 		if strings.Contains(what, text) {
-			n++
+			pids = append(pids, pid)
 		}
 	}
-	return n
+	return pids
 }
 
 // Read reads a file of the project.

@@ -49,6 +49,7 @@ func find(s control.ServiceStatus, id string) control.InstanceStatus {
 // TestNotReady: an instance whose readiness probe says no gets no requests
 // until it says yes.
 func TestNotReady(t *testing.T) {
+	t.Parallel()
 	w, flip := up(t, 2, "probes: { readiness: { http: /ready, every: 50ms, failures: 2 } }")
 	d := w.Drill(200)
 	flip("ready", "web-1.1", true)
@@ -66,6 +67,7 @@ func TestNotReady(t *testing.T) {
 
 // TestNotAlive: one whose liveness probe says no is replaced.
 func TestNotAlive(t *testing.T) {
+	t.Parallel()
 	w, flip := up(t, 2, "probes: { readiness: { http: /ready }, liveness: { http: /alive, every: 50ms, failures: 2 } }")
 	d := w.Drill(200)
 	flip("alive", "web-1.1", true)
@@ -77,6 +79,7 @@ func TestNotAlive(t *testing.T) {
 
 // TestLogs: output is rotated while it is written, and no line is lost.
 func TestLogs(t *testing.T) {
+	t.Parallel()
 	w, _ := up(t, 1, "logs: { max_size: 256KiB, keep: 100 }")
 	const lines = 100_000
 	w.Get(fmt.Sprint("/talk?lines=", lines))
@@ -99,6 +102,7 @@ func TestLogs(t *testing.T) {
 // TestMemoryLimit: an instance that takes more than it may is ended and told
 // of; where the machine has no cgroups to do it with, the deploy says so.
 func TestMemoryLimit(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(2, "", "limits: { memory: 64MiB }")
 	w.Agent()
@@ -125,6 +129,7 @@ func TestMemoryLimit(t *testing.T) {
 // TestTLS: the proxy speaks TLS with the files that it is given, HTTP/1.1 and
 // HTTP/2 by ALPN, through deploys.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	pool := w.Certificate()
 	w.Web(2, "N: 1", "tls: { cert: cert.pem, key: key.pem }")
@@ -145,6 +150,7 @@ func TestTLS(t *testing.T) {
 
 // TestMetricsAndAccessLog: where the file says so, and nowhere else.
 func TestMetricsAndAccessLog(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	port := harness.FreePort(t)
 	w.Web(1, "", fmt.Sprintf("metrics: 127.0.0.1:%d\naccess_log: true", port))
@@ -174,6 +180,7 @@ func TestMetricsAndAccessLog(t *testing.T) {
 // TestNothingIsLeft: a client that keeps an idle connection does not keep a
 // proxy alive that nobody knows of any more.
 func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(1, "", "proxy: { timeouts: { goodbye: 1s } }")
 	w.Agent()

@@ -47,6 +47,7 @@ func lateButAll(t *testing.T, w *harness.World, d *harness.Drill, held time.Dura
 
 // TestUnderLoad: a whole deploy happens while the requests are parked.
 func TestUnderLoad(t *testing.T) {
+	t.Parallel()
 	w, _, d := paused(t)
 	before := answered(w)
 	w.Until("two seconds of requests are parked", func() bool { return w.Service("web").Held > 200 })
@@ -64,6 +65,7 @@ func TestUnderLoad(t *testing.T) {
 
 // TestAgentKilled: the pause is the next agent's, too.
 func TestAgentKilled(t *testing.T) {
+	t.Parallel()
 	w, agent, d := paused(t)
 	agent.Kill()
 	w.Agent()
@@ -81,6 +83,7 @@ func TestAgentKilled(t *testing.T) {
 // TestUpgraded: agent and proxy are replaced; what was parked in the old proxy
 // goes on from there.
 func TestUpgraded(t *testing.T) {
+	t.Parallel()
 	w, _, d := paused(t)
 	parked := w.Service("web").Held
 	w.Must(0, "upgrade")
@@ -95,6 +98,7 @@ func TestUpgraded(t *testing.T) {
 // TestRanOut: a pause that nobody ends is over at its time, without the agent,
 // and the history tells of it.
 func TestRanOut(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(1, "", "")
 	agent := w.Agent()

@@ -23,6 +23,7 @@ func up(t *testing.T, replicas int, more string) (*harness.World, *harness.Drill
 }
 
 func TestBadReleases(t *testing.T) {
+	t.Parallel()
 	const probes = "probes: { startup: { http: /health, every: 20ms, failures: 100 }, readiness: { http: /health } }\nstrategy: { surge: 1, min_ready: 300ms }"
 	for _, c := range []struct{ name, env, says string }{
 		{"never gets ready", "BROKEN: 1", "503"},
@@ -48,6 +49,7 @@ func TestBadReleases(t *testing.T) {
 // TestCrashesWhileServing: the second release gets through its probes and its
 // minimum ready time, and crashes later, in the middle of the rollout.
 func TestCrashesWhileServing(t *testing.T) {
+	t.Parallel()
 	const slow = "strategy: { surge: 1, min_ready: 500ms }"
 	w, d := up(t, 3, slow)
 	w.Web(3, "CRASH_AFTER: 800ms", slow)
@@ -62,6 +64,7 @@ func TestCrashesWhileServing(t *testing.T) {
 
 // TestCalledOff: `segue rollback` undoes the rollout that is under way.
 func TestCalledOff(t *testing.T) {
+	t.Parallel()
 	w, d := up(t, 3, "")
 	w.Web(3, "BOOT: 1s", "")
 	deploying := w.Background("deploy")
@@ -80,6 +83,7 @@ func TestCalledOff(t *testing.T) {
 
 // TestToAnyKeptRelease: rolling back takes no build and finds every kept one.
 func TestToAnyKeptRelease(t *testing.T) {
+	t.Parallel()
 	w, d := up(t, 2, "keep: 3")
 	for _, env := range []string{"N: 2", "N: 3", "N: 4"} {
 		w.Web(2, env, "keep: 3")
@@ -106,6 +110,7 @@ func TestToAnyKeptRelease(t *testing.T) {
 // TestFailedReleasesPushOutNothing: however many bad releases are tried, those
 // that served are still there to go back to.
 func TestFailedReleasesPushOutNothing(t *testing.T) {
+	t.Parallel()
 	const more = "keep: 2"
 	w, d := up(t, 1, more)
 	w.Web(1, "N: 2", more)
@@ -123,6 +128,7 @@ func TestFailedReleasesPushOutNothing(t *testing.T) {
 
 // TestHangingStart ends by the progress deadline, not never.
 func TestHangingStart(t *testing.T) {
+	t.Parallel()
 	const more = "probes: { startup: { http: /health, every: 1s, failures: 3 } }\nstrategy: { surge: 1, progress_deadline: 5s }"
 	w, d := up(t, 2, more)
 	w.Web(2, "BROKEN: 1", more)

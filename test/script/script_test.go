@@ -21,7 +21,10 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	harness.SideBySide(3)
+	harness.Main(m)
+}
 
 func TestScripts(t *testing.T) {
 	path := tools(t) + string(os.PathListSeparator) + os.Getenv("PATH")
@@ -46,10 +49,17 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// tools is a folder with the race-detecting binary under its proper name.
+// tools is a folder with the race-detecting binary under its proper name, and
+// sarif, which knows that format's schema.
 func tools(t *testing.T) string {
 	dir := t.TempDir()
 	if err := os.Link(harness.Segue(t), filepath.Join(dir, "segue")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(harness.Foreign(t, "./sarif"), filepath.Join(dir, "sarif")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(harness.Build(t, "timers", "./test/script/timers"), filepath.Join(dir, "timers")); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -82,8 +83,14 @@ func serve(ctx context.Context, boot time.Time) {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	every, _ := strconv.ParseInt(os.Getenv("ERROR_EVERY"), 10, 64) // 0: none fails
+	var asked atomic.Int64
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(duration("WORK"))
+		if every > 0 && asked.Add(1)%every == 0 {
+			http.Error(w, "told to fail", http.StatusInternalServerError)
+			return
+		}
 		fmt.Fprintf(w, "release %s\n", os.Getenv("SEGUE_RELEASE"))
 	})
 	mux.HandleFunc("/env", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, os.Getenv(r.FormValue("name"))) })
@@ -121,6 +128,8 @@ func serve(ctx context.Context, boot time.Time) {
 		<-ctx.Done()
 		if os.Getenv("LISTEN_FDS") != "" {
 			l.Close() // others accept from here on
+		}
+		if unproxied() {
 			time.Sleep(duration("LINGER"))
 		}
 		over <- server.Shutdown(context.Background())
@@ -135,11 +144,20 @@ func serve(ctx context.Context, boot time.Time) {
 	log.Print("finished")
 }
 
+// address is $PORT of this machine, or of the pod that this is.
+func address() string {
+	host := "127.0.0.1"
+	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" {
+		host = ""
+	}
+	return net.JoinHostPort(host, os.Getenv("PORT"))
+}
+
 // listen opens $PORT, or takes the socket that it was started with
 // (sd_listen_fds(3)).
 func listen() net.Listener {
 	if os.Getenv("LISTEN_FDS") == "" {
-		l, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+		l, err := net.Listen("tcp", address())
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -165,11 +183,17 @@ func goodbye(ctx context.Context, next http.Handler) http.Handler {
 		if os.Getenv("LISTEN_FDS") != "" {
 			w.Header().Set("Segue-Release", os.Getenv("SEGUE_RELEASE")) // as the proxy does, for the drill
 		}
-		if ctx.Err() != nil && os.Getenv("LISTEN_FDS") != "" {
+		if ctx.Err() != nil && unproxied() {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// unproxied reports whether clients' connections end here: with a socket of theirs,
+// or in a pod.
+func unproxied() bool {
+	return os.Getenv("LISTEN_FDS") != "" || os.Getenv("KUBERNETES_SERVICE_HOST") != ""
 }
 
 // say tells whoever has started us how we are (sd_notify(3)).

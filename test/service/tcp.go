@@ -11,13 +11,15 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 )
 
 // serveTCP speaks a protocol of its own in place of HTTP. A client's first line
 // says what it wants: "echo" has every line said back behind the instance's
 // name, "sum" the SHA-256 of all that follows until the client ends its side.
+// An answer takes WORK.
 func serveTCP(ctx context.Context) {
-	ln, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	ln, err := net.Listen("tcp", address())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -54,6 +56,7 @@ func converse(c net.Conn) error {
 		if _, err := io.Copy(h, in); err != nil {
 			return err
 		}
+		time.Sleep(duration("WORK"))
 		_, err := fmt.Fprintf(c, "%x", h.Sum(nil))
 		return err
 	}
@@ -65,6 +68,7 @@ func converse(c net.Conn) error {
 		if err != nil {
 			return err
 		}
+		time.Sleep(duration("WORK"))
 		if _, err := fmt.Fprintf(c, "%s: %s", os.Getenv("SEGUE_INSTANCE"), line); err != nil {
 			return err
 		}

@@ -17,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/seguehq/segue/drill"
 	"github.com/seguehq/segue/test/harness"
 )
 
@@ -81,41 +80,33 @@ func set(t *testing.T, migrate string) {
 
 // TestPerInstanceBackToBack is TestBackToBack with a socket for each instance.
 func TestPerInstanceBackToBack(t *testing.T) {
+	t.Parallel()
 	if !alone(t) {
 		return
 	}
-	for name, plan := range map[string]func(*drill.Plan){
-		"fresh and kept alive": few,
-		"fresh":                func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1}; p.Rate = 300 },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := harness.New(t)
-			web(w, 3, "N: 1", each)
-			w.Agent()
-			w.Must(0, "deploy")
-			d := w.Drill(200, plan)
-			const deploys = 4
-			for n := 2; n <= deploys; n++ {
-				web(w, 3, fmt.Sprint("N: ", n), each)
-				w.Must(0, "deploy")
-				d.More(20)
-			}
-			w.Must(0, "scale", "5")
-			w.Must(0, "scale", "2")
-			w.Must(0, "rollback")
-			d.More(20)
-			r := d.None()
-			if len(r.Releases) < deploys {
-				t.Errorf("only releases %v answered", r.Releases)
-			}
-			w.AllServing("web", deploys-1, 2)
-		})
+	w := harness.New(t)
+	web(w, 3, "N: 1", each)
+	w.Agent()
+	w.Must(0, "deploy")
+	d := begin(w, 150, few, fresh)
+	const deploys = 4
+	for n := 2; n <= deploys; n++ {
+		web(w, 3, fmt.Sprint("N: ", n), each)
+		w.Must(0, "deploy")
+		d.more(20)
 	}
+	w.Must(0, "scale", "5")
+	w.Must(0, "scale", "2")
+	w.Must(0, "rollback")
+	d.more(20)
+	d.none(t, deploys)
+	w.AllServing("web", deploys-1, 2)
 }
 
 // TestQueueOfOneThatIsKilled stops an instance, so that connections pile up in
 // its queue, and kills it: the others answer them all.
 func TestQueueOfOneThatIsKilled(t *testing.T) {
+	t.Parallel()
 	if !alone(t) {
 		return
 	}
@@ -198,6 +189,7 @@ func ask(w *harness.World) error {
 // TestShareOfOneThatIsNotReady: an instance that accepts, but is not ready and
 // never will be, is sent nobody.
 func TestShareOfOneThatIsNotReady(t *testing.T) {
+	t.Parallel()
 	if !alone(t) {
 		return
 	}
@@ -205,7 +197,7 @@ func TestShareOfOneThatIsNotReady(t *testing.T) {
 	web(w, 2, "", each)
 	w.Agent()
 	w.Must(0, "deploy")
-	d := w.Drill(200, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} })
+	d := w.Drill(200, fresh)
 	d.More(50)
 	w.Web(2, "BROKEN: 1, "+linger, strings.Replace(direct, "failures: 200", "failures: 30", 1)+each)
 	w.Must(3, "deploy")
@@ -220,6 +212,7 @@ func TestShareOfOneThatIsNotReady(t *testing.T) {
 // TestRefusedWithoutMigration: where the kernel would drop a queue, nothing is
 // begun, and the user is told what to do.
 func TestRefusedWithoutMigration(t *testing.T) {
+	t.Parallel()
 	if !alone(t) {
 		return
 	}

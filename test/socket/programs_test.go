@@ -62,9 +62,10 @@ run lambda { |env| [200, { 'content-type' => 'text/plain', 'segue-release' => 'R
 `},
 }
 
-// TestPrograms replaces programs by others, which know nothing of Segue, five
-// times back to back.
+// TestPrograms replaces programs by others, which know nothing of Segue, back to
+// back, and more often in a soak.
 func TestPrograms(t *testing.T) {
+	t.Parallel()
 	for _, p := range programs {
 		t.Run(p.name, func(t *testing.T) {
 			if out, err := exec.Command(filepath.Join(harness.Root(), "scripts", "need"), p.need).CombinedOutput(); err != nil {
@@ -75,7 +76,10 @@ func TestPrograms(t *testing.T) {
 			w.Agent()
 			w.Must(0, "deploy")
 			d := w.Drill(100, func(plan *drill.Plan) { plan.Mix = p.mix })
-			const deploys = 5
+			deploys := 3
+			if harness.Soak() {
+				deploys = 6
+			}
 			for n := 2; n <= deploys; n++ {
 				p.write(w, n)
 				w.Must(0, "deploy")

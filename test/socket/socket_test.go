@@ -43,44 +43,75 @@ func unseen(w *harness.World) {
 	}
 }
 
+// post is POST, which cannot be repeated.
+func post(p *drill.Plan) {
+	p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
+	p.Expect.BodyEquals = p.Body
+	few(p)
+}
+
+// fresh opens a connection for each request.
+func fresh(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} }
+
+// Drills are kinds of traffic at the same time.
+type drills []*harness.Drill
+
+func begin(w *harness.World, rate float64, plans ...func(*drill.Plan)) (all drills) {
+	w.T.Helper()
+	for _, plan := range plans {
+		all = append(all, w.Drill(rate, plan))
+	}
+	return all
+}
+
+func (all drills) more(n int64) {
+	for _, d := range all {
+		d.More(n)
+	}
+}
+
+// none ends them, and fails the test when a request was lost, or when fewer
+// releases have answered.
+func (all drills) none(t *testing.T, releases int) {
+	t.Helper()
+	for _, d := range all {
+		if r := d.None(); len(r.Releases) < releases {
+			t.Errorf("only releases %v answered", r.Releases)
+		}
+	}
+}
+
 // TestBackToBack deploys, restarts, scales and goes back, again and again.
 func TestBackToBack(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, more string
 		replicas   int
-		plan       func(*drill.Plan)
+		plans      []func(*drill.Plan)
 	}{
-		{"fresh and kept alive", "", 3, few},
-		{"fresh", "", 2, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1}; p.Rate = 300 }},
-		{"POST, which cannot be repeated", "", 2, func(p *drill.Plan) {
-			p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
-			p.Expect.BodyEquals = p.Body
-			few(p)
-		}},
-		{"one instance", "", 1, few},
-		{"stop first: connections wait in the queue", "strategy: { overlap: false }", 1, func(p *drill.Plan) { p.Mix = drill.Mix{Fresh: 1} }},
+		{"fresh and kept alive, fresh, POST", "", 3, []func(*drill.Plan){few, fresh, post}},
+		{"one instance", "", 1, []func(*drill.Plan){few}},
+		{"stop first: connections wait in the queue", "strategy: { type: recreate }", 1, []func(*drill.Plan){fresh}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := harness.New(t)
 			web(w, c.replicas, "N: 1", c.more)
 			w.Agent()
 			w.Must(0, "deploy")
-			d := w.Drill(200, c.plan)
+			d := begin(w, 100, c.plans...)
 			const deploys = 4
 			for n := 2; n <= deploys; n++ {
 				web(w, c.replicas, fmt.Sprint("N: ", n), c.more)
 				w.Must(0, "deploy")
-				d.More(20)
+				d.more(20)
 			}
 			w.Must(0, "restart")
 			w.Must(0, "scale", "4")
 			w.Must(0, "scale", "2")
 			w.Must(0, "rollback")
-			d.More(20)
-			r := d.None()
-			if len(r.Releases) < deploys {
-				t.Errorf("only releases %v answered", r.Releases)
-			}
+			d.more(20)
+			d.none(t, deploys)
 			w.AllServing("web", deploys-1, 2)
 			unseen(w)
 		})
@@ -90,42 +121,33 @@ func TestBackToBack(t *testing.T) {
 // TestFromProxyAndBack changes how requests arrive, and back, by deploys and by
 // going back, with nothing lost on either way.
 func TestFromProxyAndBack(t *testing.T) {
-	for name, plan := range map[string]func(*drill.Plan){
-		"fresh and kept alive": few,
-		"POST, which cannot be repeated": func(p *drill.Plan) {
-			p.Method, p.URL, p.Body = "POST", p.URL+"/echo", []byte(strings.Repeat("x", 5000))
-			p.Expect.BodyEquals = p.Body
-			few(p)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := harness.New(t)
-			w.Web(2, "N: 1", "")
-			w.Agent()
-			w.Must(0, "deploy")
-			d := w.Drill(200, plan)
-			d.More(20)
-			web(w, 2, "N: 2", "")
-			w.Must(0, "deploy")
-			d.More(40)
-			unseen(w)
-			w.Must(0, "rollback") // to the proxy
-			d.More(40)
-			w.Must(0, "rollback") // and back
-			d.More(40)
-			unseen(w)
-			w.Web(2, "N: 3", "")
-			w.Must(0, "deploy")
-			d.More(40)
-			d.None()
-			w.AllServing("web", 3, 2)
-		})
-	}
+	t.Parallel()
+	w := harness.New(t)
+	w.Web(2, "N: 1", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	d := begin(w, 120, few, post)
+	d.more(20)
+	web(w, 2, "N: 2", "")
+	w.Must(0, "deploy")
+	d.more(40)
+	unseen(w)
+	w.Must(0, "rollback") // to the proxy
+	d.more(40)
+	w.Must(0, "rollback") // and back
+	d.more(40)
+	unseen(w)
+	w.Web(2, "N: 3", "")
+	w.Must(0, "deploy")
+	d.more(40)
+	d.none(t, 3)
+	w.AllServing("web", 3, 2)
 }
 
 // TestBadReleaseOfTheOtherKind: a release that never gets ready is taken back,
 // whichever way requests were to reach it.
 func TestBadReleaseOfTheOtherKind(t *testing.T) {
+	t.Parallel()
 	short := strings.Replace(direct, "failures: 200", "failures: 10", 1)
 	behind := "probes: { startup: { http: /health, every: 50ms, failures: 10 }, readiness: { http: /health } }"
 	for _, c := range []struct{ name, good, bad string }{
@@ -134,6 +156,7 @@ func TestBadReleaseOfTheOtherKind(t *testing.T) {
 		{"on the socket", direct, short},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			w := harness.New(t)
 			w.Web(2, linger, c.good)
 			w.Agent()
@@ -152,6 +175,7 @@ func TestBadReleaseOfTheOtherKind(t *testing.T) {
 // TestWhoeverDies kills instance, proxy and agent in turn, and then agent and
 // proxy both: the socket is there as long as any of them is.
 func TestWhoeverDies(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	web(w, 2, "", "")
 	a := w.Agent()

@@ -11,20 +11,12 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/seguehq/segue/drill"
 	"github.com/seguehq/segue/test/harness"
 )
 
-const month = 30 * 24 * 3600
-
 // drillHost sends a drill to a host over TLS.
 func drillHost(w *harness.World, c *tls.Config) *harness.Drill {
-	return w.Drill(100, func(p *drill.Plan) {
-		p.URL = strings.Replace(w.URL(), "http:", "https:", 1)
-		p.Header = http.Header{"Host": {c.ServerName}}
-		p.Mix = drill.Mix{Fresh: 2, KeptAlive: 1, HTTP2: 1}
-		p.TLS = c
-	})
+	return drillTLS(w, c, http.Header{"Host": {c.ServerName}})
 }
 
 // TestACME: a service gets its certificates by itself, before the first client
@@ -32,7 +24,7 @@ func drillHost(w *harness.World, c *tls.Config) *harness.Drill {
 // proxy or of the agent orders another.
 func TestACME(t *testing.T) {
 	w := harness.New(t)
-	ca := startPebble(t, w, month)
+	ca := startPebble(t, w)
 	w.Web(2, "", ca.settings("shop.test", "www.shop.test"))
 	agent := w.Agent()
 	w.Must(0, "deploy")
@@ -90,29 +82,32 @@ func private(t *testing.T, dir string) {
 // proxy is the current one, and when the CA is gone the old one stays.
 func TestACMERenewal(t *testing.T) {
 	w := harness.New(t)
-	ca := startPebble(t, w, 60)
+	ca := startPebble(t, w)
 	w.Web(2, "", ca.settings("shop.test"))
 	w.Agent()
 	w.Must(0, "deploy")
 	c := ca.trusting("shop.test")
+	w.Until("there is a certificate", func() bool { return w.Service("web").Certificate == "" })
 	get(t, w, c)
 	d := drillHost(w, c)
 	renewed := func() {
 		t.Helper()
-		serial := get(t, w, c).PeerCertificates[0].SerialNumber
+		old := get(t, w, c).PeerCertificates[0]
+		ca.renewals.now(old)
 		w.Until("another certificate is served", func() bool {
-			return get(t, w, c).PeerCertificates[0].SerialNumber.Cmp(serial) != 0
+			return get(t, w, c).PeerCertificates[0].SerialNumber.Cmp(old.SerialNumber) != 0
 		})
 	}
 	renewed()
 	w.Must(0, "upgrade")
 	renewed()
 	ca.stop()
-	serial := get(t, w, c).PeerCertificates[0].SerialNumber
+	last := get(t, w, c).PeerCertificates[0]
+	ca.renewals.now(last)
 	w.Until("status tells that it is not renewed", func() bool {
 		return strings.Contains(w.Service("web").Certificate, "shop.test: not renewed: ")
 	})
-	if get(t, w, c).PeerCertificates[0].SerialNumber.Cmp(serial) != 0 {
+	if get(t, w, c).PeerCertificates[0].SerialNumber.Cmp(last.SerialNumber) != 0 {
 		t.Error("the certificate that is good is not served")
 	}
 	if out := w.Must(0, "status").Out; !strings.Contains(out, "certificate: shop.test: not renewed") {
@@ -125,7 +120,7 @@ func TestACMERenewal(t *testing.T) {
 // handshakes do not wait for it.
 func TestACMEUnreachable(t *testing.T) {
 	w := harness.New(t)
-	ca := startPebble(t, w, month)
+	ca := startPebble(t, w)
 	ca.stop()
 	w.Web(1, "", ca.settings("shop.test"))
 	w.Agent()

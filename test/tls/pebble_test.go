@@ -32,11 +32,12 @@ type pebble struct {
 	roots     string // file to verify its own server with
 	mgmt      string
 	client    *http.Client
+	renewals  *renewals
 }
 
 // startPebble starts a CA that validates at the world's port, whatever the
-// host, and gives certificates for so many seconds.
-func startPebble(t testing.TB, w *harness.World, seconds int) *pebble {
+// host, and gives certificates for a month.
+func startPebble(t testing.TB, w *harness.World) *pebble {
 	t.Helper()
 	bin := harness.Foreign(t, "github.com/letsencrypt/pebble/v2/cmd/pebble")
 	dir := t.TempDir()
@@ -49,12 +50,13 @@ func startPebble(t testing.TB, w *harness.World, seconds int) *pebble {
 	writePEM(t, filepath.Join(dir, "key.pem"), "PRIVATE KEY", pkcs8(t, key))
 	listen, mgmt := fmt.Sprint("127.0.0.1:", harness.FreePort(t)), fmt.Sprint("127.0.0.1:", harness.FreePort(t))
 	p.directory, p.mgmt = "https://"+listen+"/dir", "https://"+mgmt
+	const month = 30 * 24 * 3600
 	config := map[string]any{"pebble": map[string]any{
 		"listenAddress": listen, "managementListenAddress": mgmt,
 		"certificate": filepath.Join(dir, "cert.pem"), "privateKey": filepath.Join(dir, "key.pem"),
 		"tlsPort": w.Port, "httpPort": 1, "keyAlgorithm": "ecdsa",
 		"retryAfter": map[string]int{"authz": 1, "order": 1},
-		"profiles":   map[string]any{"default": map[string]any{"description": "of this test", "validityPeriod": seconds}},
+		"profiles":   map[string]any{"default": map[string]any{"description": "of this test", "validityPeriod": month}},
 	}}
 	data, err := json.Marshal(config)
 	if err != nil {
@@ -71,6 +73,8 @@ func startPebble(t testing.TB, w *harness.World, seconds int) *pebble {
 		}
 		return err == nil
 	})
+	p.renewals = adviseRenewals(t, p.client, p.directory, tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key})
+	p.directory = p.renewals.directory
 	return p
 }
 

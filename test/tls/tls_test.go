@@ -16,6 +16,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +116,18 @@ func get(t testing.TB, w *harness.World, c *tls.Config) tls.ConnectionState {
 	return conn.ConnectionState()
 }
 
+// drillTLS sends a drill over TLS, no faster than a busy machine shakes hands under
+// the race detector: to wait is not to be lost.
+func drillTLS(w *harness.World, c *tls.Config, head http.Header) *harness.Drill {
+	return w.Drill(25, func(p *drill.Plan) {
+		p.URL = strings.Replace(w.URL(), "http:", "https:", 1)
+		p.Header = head
+		p.Mix = drill.Mix{Fresh: 2, KeptAlive: 1, HTTP2: 1}
+		p.TLS = c
+		p.Timeout = time.Minute
+	})
+}
+
 // TestRenewedFiles: a certificate that is renewed on disk is served on new
 // connections, without a deploy and without a lost request.
 func TestRenewedFiles(t *testing.T) {
@@ -123,11 +136,7 @@ func TestRenewedFiles(t *testing.T) {
 	w.Web(2, "", files)
 	w.Agent()
 	w.Must(0, "deploy")
-	d := w.Drill(100, func(p *drill.Plan) {
-		p.URL = strings.Replace(w.URL(), "http:", "https:", 1)
-		p.Mix = drill.Mix{Fresh: 2, KeptAlive: 1, HTTP2: 1}
-		p.TLS = &tls.Config{RootCAs: a.pool}
-	})
+	d := drillTLS(w, &tls.Config{RootCAs: a.pool}, nil)
 	for range 3 {
 		serial := a.issue(w)
 		w.Until("the new certificate is served", func() bool {
@@ -138,51 +147,53 @@ func TestRenewedFiles(t *testing.T) {
 	d.None()
 }
 
-// TestResume: a client's session is resumed by the proxy that comes after an
+// TestResume: clients' sessions are resumed by the proxy that comes after an
 // upgrade, after the death of a proxy, and after the agent's.
 func TestResume(t *testing.T) {
+	w, a := harness.New(t), newAuthority(t)
+	a.issue(w)
+	w.Web(1, "", files)
+	agent := w.Agent()
+	w.Must(0, "deploy")
+	clients := map[string]*tls.Config{}
 	for version, name := range map[uint16]string{tls.VersionTLS12: "TLS 1.2", tls.VersionTLS13: "TLS 1.3"} {
-		t.Run(name, func(t *testing.T) {
-			w, a := harness.New(t), newAuthority(t)
-			a.issue(w)
-			w.Web(1, "", files)
-			agent := w.Agent()
-			w.Must(0, "deploy")
-			c := a.client()
-			c.MinVersion, c.MaxVersion = version, version
-			if get(t, w, c).DidResume {
-				t.Error("the first connection resumed what there was not")
-			}
-			resumes := func(after string) {
-				t.Helper()
-				if !get(t, w, c).DidResume {
-					t.Errorf("the session was not resumed %s", after)
-				}
-			}
-			resumes("by the same proxy")
-			old := w.Status().Proxy.PID
-			w.Must(0, "upgrade")
-			if w.Status().Proxy.PID == old {
-				t.Fatal("the proxy is the old one")
-			}
-			resumes("after an upgrade")
-			old = w.Status().Proxy.PID
-			if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
-			w.Until("there is another proxy", func() bool { pid := w.Status().Proxy.PID; return pid != 0 && pid != old })
-			resumes("after the proxy's death")
-			agent.Kill()
-			aDayPasses(t, w)
-			w.Agent()
-			resumes("after the agent's death, with a key of yesterday")
-			if n := len(tickets(t, w).Keys); n != 2 {
-				t.Errorf("%d keys, want yesterday's and today's", n)
-			}
-			w.Must(0, "upgrade")
-			resumes("by a proxy that never encrypted with it")
-		})
+		c := a.client()
+		c.MinVersion, c.MaxVersion = version, version
+		clients[name] = c
+		if get(t, w, c).DidResume {
+			t.Errorf("%s: the first connection resumed what there was not", name)
+		}
 	}
+	resumes := func(after string) {
+		t.Helper()
+		for name, c := range clients {
+			if !get(t, w, c).DidResume {
+				t.Errorf("%s: the session was not resumed %s", name, after)
+			}
+		}
+	}
+	resumes("by the same proxy")
+	old := w.Status().Proxy.PID
+	w.Must(0, "upgrade")
+	if w.Status().Proxy.PID == old {
+		t.Fatal("the proxy is the old one")
+	}
+	resumes("after an upgrade")
+	old = w.Status().Proxy.PID
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	w.Until("there is another proxy", func() bool { pid := w.Status().Proxy.PID; return pid != 0 && pid != old })
+	resumes("after the proxy's death")
+	agent.Kill()
+	aDayPasses(t, w)
+	w.Agent()
+	resumes("after the agent's death, with a key of yesterday")
+	if n := len(tickets(t, w).Keys); n != 2 {
+		t.Errorf("%d keys, want yesterday's and today's", n)
+	}
+	w.Must(0, "upgrade")
+	resumes("by a proxy that never encrypted with it")
 }
 
 // tickets reads the keys that the proxies share.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/seguehq/segue/drill"
@@ -18,50 +20,51 @@ import (
 // TestUpgrade puts another binary where the old one was, as package managers
 // do, and upgrades to it, again and again, under every kind of traffic.
 func TestUpgrade(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		plan func(*drill.Plan)
-	}{
-		{"GET, fresh and kept alive", func(*drill.Plan) {}},
-		{"POST, which cannot be repeated", func(p *drill.Plan) {
+	t.Parallel()
+	w := harness.New(t)
+	own := filepath.Join(t.TempDir(), "segue")
+	put(t, w.Bin, own)
+	w.Bin = own
+	w.Web(2, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	before := w.Status()
+	drills := []*harness.Drill{
+		w.Drill(100), // GET, fresh and kept alive
+		w.Drill(60, func(p *drill.Plan) { // POST, which cannot be repeated
 			p.Method, p.URL, p.Body = http.MethodPost, p.URL+"/echo", []byte(strings.Repeat("x", 3000))
 			p.Expect.BodyEquals = p.Body
-		}},
-		{"HTTP/2", func(p *drill.Plan) { p.Mix = drill.Mix{HTTP2: 1} }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := harness.New(t)
-			own := filepath.Join(t.TempDir(), "segue")
-			put(t, w.Bin, own)
-			w.Bin = own
-			w.Web(2, "", "")
-			w.Agent()
-			w.Must(0, "deploy")
-			before := w.Status()
-			d := w.Drill(200, c.plan)
-			for range 3 {
-				d.More(60)
-				put(t, harness.Segue(t), own)
-				old := w.Status()
-				w.Must(0, "upgrade")
-				now := w.Status()
-				if now.Agent.PID != old.Agent.PID || !now.Agent.Began.After(old.Agent.Began) {
-					t.Errorf("the agent was %d and is %d: it should be another in the same place", old.Agent.PID, now.Agent.PID)
-				}
-				if now.Proxy.PID == old.Proxy.PID {
-					t.Error("the proxy is the old one")
-				}
-			}
-			d.More(60)
-			d.None()
-			for n, i := range w.Service("web").Instances {
-				if i.PID != before.Services[0].Instances[n].PID {
-					t.Errorf("%s was replaced, and had no reason to be", i.ID)
-				}
-			}
-			w.AllServing("web", 1, 2)
-		})
+		}),
+		w.Drill(100, func(p *drill.Plan) { p.Mix = drill.Mix{HTTP2: 1} }),
 	}
+	more := func() {
+		for _, d := range drills {
+			d.More(30)
+		}
+	}
+	for range 4 {
+		more()
+		put(t, harness.Segue(t), own)
+		old := w.Status()
+		w.Must(0, "upgrade")
+		now := w.Status()
+		if now.Agent.PID != old.Agent.PID || !now.Agent.Began.After(old.Agent.Began) {
+			t.Errorf("the agent was %d and is %d: it should be another in the same place", old.Agent.PID, now.Agent.PID)
+		}
+		if now.Proxy.PID == old.Proxy.PID {
+			t.Error("the proxy is the old one")
+		}
+	}
+	more()
+	for _, d := range drills {
+		d.None()
+	}
+	for n, i := range w.Service("web").Instances {
+		if i.PID != before.Services[0].Instances[n].PID {
+			t.Errorf("%s was replaced, and had no reason to be", i.ID)
+		}
+	}
+	w.AllServing("web", 1, 2)
 }
 
 // put copies a binary to a place by rename, so that the running one stays whole.
@@ -81,6 +84,7 @@ func put(t *testing.T, from, to string) {
 
 // TestBadBinary: what is no segue changes nothing.
 func TestBadBinary(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(1, "", "")
 	w.Agent()
@@ -102,6 +106,7 @@ func TestBadBinary(t *testing.T) {
 
 // TestUpgradeDuringRollout: the rollout goes on under the new agent.
 func TestUpgradeDuringRollout(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(3, "", "")
 	w.Agent()
@@ -122,6 +127,7 @@ func TestUpgradeDuringRollout(t *testing.T) {
 // TestDeployWhileOldProxyDrains: the replaced proxy still answers on the
 // connections that it has, and must learn of a rollout, too.
 func TestDeployWhileOldProxyDrains(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(3, "", "")
 	w.Agent()
@@ -143,6 +149,7 @@ func TestDeployWhileOldProxyDrains(t *testing.T) {
 // TestAgentRestartedWhileOldProxyDrains: a proxy that was told to leave is not
 // taken for the current one by the next agent.
 func TestAgentRestartedWhileOldProxyDrains(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(1, "", "")
 	a := w.Agent()
@@ -155,6 +162,7 @@ func TestAgentRestartedWhileOldProxyDrains(t *testing.T) {
 	w.Get("/")
 	leaving := w.Status().Proxy.PID
 	w.Must(0, "down")
+	w.Until("the proxy is told to leave", func() bool { return w.Status().Proxy.PID == 0 })
 	a.Kill()
 	w.Agent()
 	if now := w.Status().Proxy.PID; now == leaving {
@@ -169,6 +177,7 @@ func TestAgentRestartedWhileOldProxyDrains(t *testing.T) {
 // TestAgentRestarted: an agent that is stopped and started, as by systemd,
 // finds everything as it was.
 func TestAgentRestarted(t *testing.T) {
+	t.Parallel()
 	w := harness.New(t)
 	w.Web(2, "", "")
 	a := w.Agent()
@@ -186,4 +195,41 @@ func TestAgentRestarted(t *testing.T) {
 		t.Error("proxy or instances were replaced")
 	}
 	d.None()
+}
+
+// TestCallsDuringUpgrade: whoever calls while the agent is replaced waits for the
+// next one, and is not told that there is none.
+func TestCallsDuringUpgrade(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t)
+	w.Web(1, "", "")
+	w.Agent()
+	w.Must(0, "deploy")
+	stop := make(chan struct{})
+	var callers sync.WaitGroup
+	var answered atomic.Int64
+	for range 4 {
+		callers.Go(func() {
+			client := w.Client()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := client.Releases(t.Context(), "web"); err != nil {
+					t.Errorf("after %d calls: %v", answered.Load(), err)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	for range 3 {
+		from := answered.Load()
+		w.Must(0, "upgrade")
+		w.Until("calls are answered", func() bool { return answered.Load() >= from+20 || t.Failed() })
+	}
+	close(stop)
+	callers.Wait()
 }

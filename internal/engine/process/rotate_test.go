@@ -20,7 +20,7 @@ import (
 )
 
 func TestNoLineIsLostWhileRotating(t *testing.T) {
-	const lines = 150_000
+	const lines = 90_000
 	for name, dir := range places(t) {
 		t.Run(name, func(t *testing.T) {
 			c := command(t, self(), "helper", "lines", strconv.Itoa(lines))
@@ -171,7 +171,7 @@ func helperRotate(args []string) {
 }
 
 func TestRotatorsKilled(t *testing.T) {
-	const lines = 60_000
+	const lines = 25_000
 	c := command(t, self(), "helper", "lines", strconv.Itoa(lines))
 	p := start(t, engine(t), c)
 	for running := true; running; {

@@ -201,7 +201,6 @@ func (s *stream) run(sc *scratch) {
 			s.abort(recover())
 		}
 		s.ctx.cancel()
-		s.w.sc = nil
 		sc.reset()
 	}()
 	s.c.srv.cfg.Handler.ServeHTTP(&s.w, s.req)
@@ -216,6 +215,7 @@ func (s *stream) finish() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.w.end()
+	s.w.sc = nil
 	s.running = false
 	s.body.discard()
 	if !s.closed && !s.gotEnd && s.sentEnd { // RFC 9113 §8.1: the rest of the request is not wanted
@@ -234,6 +234,7 @@ func (s *stream) abort(cause any) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.w.sc = nil
 	s.running = false
 	if s.closed {
 		c.release(s)

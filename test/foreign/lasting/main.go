@@ -90,7 +90,7 @@ source.onmessage = e => { queue.push(opened + " " + e.lastEventId); tell() }
 
 func poll(w http.ResponseWriter, r *http.Request) {
 	select {
-	case <-time.After(2 * time.Second):
+	case <-time.After(1200 * time.Millisecond):
 		io.WriteString(w, "news")
 	case <-r.Context().Done():
 	}
@@ -113,7 +113,7 @@ func film(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%1000s", "film")
 		w.(http.Flusher).Flush()
 		select {
-		case <-time.After(75 * time.Millisecond):
+		case <-time.After(40 * time.Millisecond):
 		case <-r.Context().Done():
 			return
 		}

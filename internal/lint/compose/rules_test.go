@@ -1,0 +1,9 @@
+package compose
+
+import (
+	"testing"
+
+	"github.com/seguehq/segue/internal/lint/linttest"
+)
+
+func TestRulesAreAsDocumented(t *testing.T) { linttest.Docs(t, Rules()) }

@@ -1,0 +1,4 @@
+package job
+
+// Latest is latest, for its test.
+var Latest = latest

@@ -1,0 +1,3 @@
+ALTER TABLE orders ADD COLUMN channel varchar(20) NOT NULL DEFAULT 'web', ALGORITHM=INSTANT;
+-- +goose Down
+ALTER TABLE orders DROP COLUMN channel, ALGORITHM=INSTANT;

@@ -1,0 +1,2 @@
+-- segue: table=orders key=id
+UPDATE orders SET cents = amount WHERE {{range}} AND cents IS NULL;

@@ -1,0 +1,4 @@
+ALTER TABLE orders ALTER COLUMN quantity SET DEFAULT '', ALGORITHM=INSTANT;
+DROP TRIGGER orders_units_insert;
+DROP TRIGGER orders_units_update;
+ALTER TABLE orders DROP COLUMN quantity, ALGORITHM=INSTANT;

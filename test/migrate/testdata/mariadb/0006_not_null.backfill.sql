@@ -1,0 +1,2 @@
+-- segue: table=customers key=id
+UPDATE customers SET phone = '' WHERE {{range}} AND phone IS NULL;

@@ -1,0 +1,4 @@
+ALTER TABLE customers ALTER COLUMN name SET DEFAULT '', ALGORITHM=INSTANT;
+DROP TRIGGER customers_name_insert;
+DROP TRIGGER customers_name_update;
+ALTER TABLE customers DROP COLUMN name, ALGORITHM=INSTANT;

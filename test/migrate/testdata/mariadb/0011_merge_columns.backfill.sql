@@ -1,0 +1,2 @@
+-- segue: table=customers key=id
+UPDATE customers SET address = concat(street, ', ', city) WHERE {{range}} AND address IS NULL;

@@ -1,0 +1,4 @@
+ALTER TABLE customers ALTER COLUMN street SET DEFAULT '', ALTER COLUMN city SET DEFAULT '', ALGORITHM=INSTANT;
+DROP TRIGGER customers_address_insert;
+DROP TRIGGER customers_address_update;
+ALTER TABLE customers DROP COLUMN street, DROP COLUMN city, ALGORITHM=INSTANT;

@@ -1,0 +1,4 @@
+DROP TRIGGER customers_address ON customers;
+DROP FUNCTION customers_address();
+ALTER TABLE customers DROP COLUMN street;
+ALTER TABLE customers DROP COLUMN city;

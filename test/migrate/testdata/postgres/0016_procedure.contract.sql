@@ -1,0 +1,1 @@
+DROP PROCEDURE reward(bigint, integer);
