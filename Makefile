@@ -37,7 +37,7 @@ unit:
 # time: they wait more than they work. And the simulations of internal/analysis,
 # of which the race detector above gets a part.
 e2e:
-	@scripts/need aws gcc curl python3 node javac openssl haproxy nginx redis-server h2load chromium prometheus -- postgresql-15 mariadb-server rabbitmq-server libpostgresql-jdbc-java libmariadb-java libxerial-sqlite-jdbc-java libmongodb-java
+	@scripts/need aws gcc curl python3 node npm javac openssl haproxy nginx redis-server h2load chromium prometheus -- postgresql-15 mariadb-server rabbitmq-server libpostgresql-jdbc-java libmariadb-java libxerial-sqlite-jdbc-java libmongodb-java
 	go test -vet=off -p 2 -timeout 20m ./internal/analysis ./test/...
 
 # examples/shop with a few hundred people in it, deployed twenty times, rolled back, and

@@ -131,10 +131,7 @@ func TestGRPC(t *testing.T) {
 // TestEventSource: a browser's EventSource gets every event once and in order,
 // by way of Last-Event-ID.
 func TestEventSource(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("chromium is needed; scripts/need chromium installs it")
-	}
+	browser := harness.Chromium(t)
 	underReplacement(t, lasting("lasting", soon), func(t *testing.T, w *harness.World) (more, end func()) {
 		var mu sync.Mutex
 		var told []string // as "how often it was opened" and "id"

@@ -13,10 +13,7 @@ import (
 // TestBrowser: people who meet the page see the site as soon as it is back, at
 // the same URL, without touching anything; with scripts and without.
 func TestBrowser(t *testing.T) {
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("chromium is needed; scripts/need chromium installs it")
-	}
+	browser := harness.Chromium(t)
 	s := open(t, "")
 	var seen [2]atomic.Int32
 	sites := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
