@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"sync/atomic"
 	"testing"
+
+	"github.com/seguehq/segue/test/harness"
 )
 
 // TestBrowser: people who meet the page see the site as soon as it is back, at
