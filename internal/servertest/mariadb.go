@@ -64,7 +64,9 @@ var mariadb = sync.OnceValues(func() (*mariadbPrograms, error) {
 		return nil, err
 	}
 	m := &mariadbPrograms{server: server, template: filepath.Join(dir, "data")}
-	return m, command(install, append(m.as(), "--no-defaults", "--datadir="+m.template,
+	// A server that starts removes what it takes for its own in the folder for
+	// temporary files: another's, if both have the same.
+	return m, command(install, append(m.as(), "--no-defaults", "--datadir="+m.template, "--tmpdir="+dir,
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M")...)
 })
 
@@ -91,7 +93,7 @@ func (m *mariadbPrograms) kind() kind {
 	return kind{
 		name: "mariadb",
 		command: func(s *Server) *exec.Cmd {
-			cmd := exec.Command(m.server, "--no-defaults", "--datadir="+filepath.Join(s.dir, "data"),
+			cmd := exec.Command(m.server, "--no-defaults", "--datadir="+filepath.Join(s.dir, "data"), "--tmpdir="+s.dir,
 				"--init-file="+filepath.Join(s.dir, "init.sql"), "--socket="+filepath.Join(s.dir, "socket"),
 				"--pid-file="+filepath.Join(s.dir, "pid"), "--port="+strconv.Itoa(s.port), "--bind-address=127.0.0.1",
 				"--skip-name-resolve", "--character-set-server=utf8mb4", "--max-connections=200", "--performance-schema=OFF",

@@ -1,6 +1,8 @@
 package servertest
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 )
@@ -23,5 +25,20 @@ func TestMariaDBURLNamesADatabaseOfItsOwn(t *testing.T) {
 	a, b := MariaDBURL(t), MariaDBURL(t)
 	if a == b || !strings.HasPrefix(a, "mysql://segue:") {
 		t.Errorf("%q and %q: want two databases", a, b)
+	}
+}
+
+// A server that starts removes the temporary tables that it finds, so that no two may
+// have the same folder for them.
+func TestMariaDBHasItsOwnTemporaryFiles(t *testing.T) {
+	t.Parallel()
+	s := MariaDB(t)
+	for _, statement := range []string{
+		"CREATE TABLE mysql.own (tmpdir text NOT NULL)",
+		fmt.Sprintf("INSERT INTO mysql.own SELECT NULLIF(@@tmpdir, '%s')", os.TempDir()), // refused if it is that
+	} {
+		if err := s.mariadb(statement); err != nil {
+			t.Error(err)
+		}
 	}
 }
