@@ -348,7 +348,7 @@ func TestMaintenanceEndsUpgrades(t *testing.T) {
 	if got := talk(t, p.addr, strings.Replace(upgrade, "Connection: Upgrade", "Connection: Upgrade, close", 1)); !strings.Contains(got, " 503 ") {
 		t.Errorf("another WebSocket got %q", got)
 	}
-	want(t, "reads in flight", p.status().Services[0].Instances[0].InFlight, 1)
+	eventually(t, "a read is in flight", func() bool { return p.status().Services[0].Instances[0].InFlight == 1 })
 	p.close(&proxy.Maintenance{})
 	last := ""
 	for !strings.HasSuffix(last, "0\r\n\r\n") { // its end, in order

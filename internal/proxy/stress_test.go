@@ -149,7 +149,7 @@ func TestStress(t *testing.T) {
 	close(stop)
 	wg.Wait()
 	for _, in := range p.status().Services[0].Instances {
-		want(t, "in flight at "+in.ID, in.InFlight, 0)
+		eventually(t, "nothing is in flight at "+in.ID, func() bool { return p.instance(in.ID).InFlight == 0 })
 	}
 	p.route()
 	for _, m := range live {
