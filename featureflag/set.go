@@ -1,45 +1,182 @@
 package featureflag
 
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"math"
+	"slices"
+	"sync"
+)
+
 // A Set is flags that are in force, ready to be evaluated. It never changes and may
 // be used concurrently. Nil is the empty Set.
 type Set struct {
+	flags    map[string]*flag
+	metadata map[string]any
+	keys     []string
+	json     func() []byte
+	etag     func() string
+	public   func() *Set
 }
 
 // Compile makes a Set. What is wrong with one flag (its targeting, its variants) is
 // told by that flag's evaluations as ParseError and by Problems; the others work.
-func Compile(d Definitions) *Set { panic("not written yet") }
-
-// Parse reads flagd's JSON. An error says where the document is broken; then there
-// is no Set. Unknown keys are passed over.
-func Parse(data []byte) (Definitions, error) { panic("not written yet") }
+// d must not be changed afterwards.
+func Compile(d Definitions) *Set {
+	s := &Set{flags: make(map[string]*flag, len(d.Flags)), metadata: d.Metadata}
+	r := newResolver(d.Evaluators)
+	for key, definition := range d.Flags {
+		s.flags[key] = compileFlag(key, definition, r, d.Metadata)
+		s.keys = append(s.keys, key)
+	}
+	slices.Sort(s.keys)
+	s.json = sync.OnceValue(func() []byte { return document(d) })
+	s.etag = sync.OnceValue(func() string { return tag(s.json()) })
+	s.public = sync.OnceValue(func() *Set { return Compile(publicOf(d)) })
+	return s
+}
 
 // Evaluate gives what a flag is for c.
-func (s *Set) Evaluate(key string, c Context) Evaluation { panic("not written yet") }
+func (s *Set) Evaluate(key string, c Context) Evaluation {
+	f := s.flag(key)
+	if f == nil {
+		e := Evaluation{Reason: Failed, Err: FlagNotFound, Detail: "there is no flag " + key}
+		if s != nil {
+			e.Metadata = s.metadata
+		}
+		return e
+	}
+	v, o := f.evaluate(c)
+	e := Evaluation{Reason: o.reason, Metadata: f.metadata, Err: o.code}
+	if o.err != nil {
+		e.Detail = o.err.Error()
+	}
+	if v != nil {
+		e.Value, e.Variant = v.any, v.name
+	}
+	return e
+}
 
 // Bool gives the flag's value, or def if there is no such flag of that type. It
 // allocates nothing.
-func (s *Set) Bool(key string, c Context, def bool) bool { panic("not written yet") }
+func (s *Set) Bool(key string, c Context, def bool) bool {
+	if v := s.find(key, c); v != nil && v.value.kind == boolean {
+		return v.value.num != 0
+	}
+	return def
+}
 
 // String likewise.
-func (s *Set) String(key string, c Context, def string) string { panic("not written yet") }
+func (s *Set) String(key string, c Context, def string) string {
+	if v := s.find(key, c); v != nil && v.value.kind == text {
+		return v.value.str
+	}
+	return def
+}
 
 // Float likewise.
-func (s *Set) Float(key string, c Context, def float64) float64 { panic("not written yet") }
+func (s *Set) Float(key string, c Context, def float64) float64 {
+	if v := s.find(key, c); v != nil && v.value.kind == number {
+		return v.value.num
+	}
+	return def
+}
 
 // Int likewise; a number that is no integer is def.
-func (s *Set) Int(key string, c Context, def int64) int64 { panic("not written yet") }
+func (s *Set) Int(key string, c Context, def int64) int64 {
+	if v := s.find(key, c); v != nil && v.value.kind == number && v.value.num == math.Trunc(v.value.num) {
+		return int64(v.value.num)
+	}
+	return def
+}
 
-// Keys lists the flags in order.
-func (s *Set) Keys() []string { panic("not written yet") }
+func (s *Set) flag(key string) *flag {
+	if s == nil {
+		return nil
+	}
+	return s.flags[key]
+}
+
+func (s *Set) find(key string, c Context) *variant {
+	f := s.flag(key)
+	if f == nil {
+		return nil
+	}
+	v, _ := f.evaluate(c)
+	return v
+}
+
+// Keys lists the flags in order. The list is not to be changed.
+func (s *Set) Keys() []string {
+	if s == nil {
+		return nil
+	}
+	return s.keys
+}
 
 // Problems tells, by flag, what is wrong with those that cannot be evaluated.
-func (s *Set) Problems() map[string]error { panic("not written yet") }
+func (s *Set) Problems() map[string]error {
+	problems := map[string]error{}
+	for _, key := range s.Keys() {
+		if err := s.flags[key].problem; err != nil {
+			problems[key] = err
+		}
+	}
+	return problems
+}
 
-// JSON is the Set as flagd's document, ETag a quoted strong validator (RFC 9110
-// §8.8.3) that is the same wherever the same flags are in force.
-func (s *Set) JSON() []byte { panic("not written yet") }
+// JSON is the Set as flagd's document, not to be changed.
+func (s *Set) JSON() []byte {
+	if s == nil {
+		return empty().json()
+	}
+	return s.json()
+}
 
-func (s *Set) ETag() string { panic("not written yet") }
+// ETag is a quoted strong validator (RFC 9110 §8.8.3) that is the same wherever the
+// same flags are in force.
+func (s *Set) ETag() string {
+	if s == nil {
+		return empty().etag()
+	}
+	return s.etag()
+}
 
-// Public is the Set without the flags that browsers are not shown (Metadata "public").
-func (s *Set) Public() *Set { panic("not written yet") }
+// Public is the Set without the flags that browsers are not shown (Metadata
+// "public"). It is made once.
+func (s *Set) Public() *Set {
+	if s == nil {
+		return nil
+	}
+	return s.public()
+}
+
+var empty = sync.OnceValue(func() *Set { return Compile(Definitions{}) })
+
+func document(d Definitions) []byte {
+	if d.Flags == nil {
+		d.Flags = map[string]Definition{}
+	}
+	data, err := json.Marshal(d)
+	if err != nil { // it has been read from JSON, or made by us
+		return []byte(`{"flags":{}}`)
+	}
+	return data
+}
+
+func tag(data []byte) string {
+	sum := sha256.Sum256(data)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+}
+
+func publicOf(d Definitions) Definitions {
+	all := d.Flags
+	d.Flags = map[string]Definition{}
+	for key, definition := range all {
+		if definition.Public() {
+			d.Flags[key] = definition
+		}
+	}
+	return d
+}
