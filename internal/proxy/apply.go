@@ -34,6 +34,7 @@ func (p *proxy) apply(c Config) error {
 		}
 	}
 	p.sayClosed(t)
+	p.wakeLoad(t)
 	p.openListeners(t)
 	p.certs.acme.follow(c, p.where)
 	for name, s := range p.services {
@@ -78,6 +79,7 @@ func (p *proxy) target(t *table, s Service, old *table) *target {
 		tg.mixed = tg.mixed || in.protocol != tg.cfg.Protocol
 	}
 	tg.division = divide(s.Split, tg.instances)
+	tg.ranking = s.Shedding.ranking()
 	tg.plain = tg.isPlain()
 	tg.pause(p.clock())
 	tg.close(p.clock())

@@ -117,6 +117,8 @@ type Service struct {
 	Rate    *Rate    `json:"rate,omitempty"`    // bounds each client's requests; nil does not
 	Sticky  *Sticky  `json:"sticky,omitempty"`  // keeps clients with their instances; nil does not
 	Mirror  *Mirror  `json:"mirror,omitempty"`  // copies requests; nil does not
+	// Shedding turns requests away while the service is short of capacity; nil does not.
+	Shedding *Shedding `json:"shedding,omitempty"`
 	// Pages are whole HTML pages by the status of a refusal, for those who would
 	// rather read HTML than JSON.
 	Pages map[int]string `json:"pages,omitempty"`
@@ -260,6 +262,12 @@ func (s Service) validate() error {
 	}
 	if err := s.Split.validate(&s); err != nil {
 		fail("split: %w", err)
+	}
+	if err := s.Shedding.validate(); err != nil {
+		fail("shedding: %w", err)
+	}
+	if s.Shedding != nil && s.Protocol == TCP {
+		fail("shedding: connections of a %s service cannot be told that they are turned away", TCP)
 	}
 	if s.Sticky != nil && !isToken(s.Sticky.Cookie) {
 		fail("sticky: %q is no name of a cookie", s.Sticky.Cookie)

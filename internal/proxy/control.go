@@ -47,6 +47,7 @@ type ServiceStatus struct {
 	Certificate string           `json:"certificate,omitempty"` // why the newest is not in use
 	Releases    []ReleaseStatus  `json:"releases,omitempty"`    // those that were asked since the proxy began
 	Mirror      *MirrorStatus    `json:"mirror,omitempty"`      // of the copies
+	Shedding    *SheddingStatus  `json:"shedding,omitempty"`    // nil: the table has none
 	Instances   []InstanceStatus `json:"instances"`             // those that only get copies last
 }
 
@@ -86,7 +87,7 @@ func (p *proxy) status() Status {
 		tg := t.targets[s.Name]
 		ss := ServiceStatus{
 			Name: s.Name, Requests: tg.requests.Load(), Retries: tg.retries.Load(), Held: tg.held.Load(), Writes: tg.writes.Load(), Closed: tg.closedTo(p.clock()), Paused: tg.paused(p.clock()),
-			Certificate: p.certs.problem(s), Mirror: tg.mirrorStatus(), Instances: p.instancesOf(tg),
+			Certificate: p.certs.problem(s), Mirror: tg.mirrorStatus(), Shedding: tg.shedding(), Instances: p.instancesOf(tg),
 		}
 		ss.Releases = tg.stats.status()
 		if copies := t.targets[mirrorName(s.Name)]; copies != nil {

@@ -31,6 +31,10 @@ const (
 // they must not all be sent away in the same moment.
 func (k kind) spread() bool { return k == stream || k == socket || k == relayed }
 
+// lasts tells of what stays open for as long as its client likes, and is no sign of
+// load. (Bytes that are relayed are no requests at all.)
+func (k kind) lasts() bool { return k == stream || k == socket || k == tunnel }
+
 // farewell is the exchanges that an instance is at work on, and the time at
 // which they are to end. Each is asked once, and ends in its own words.
 //
@@ -38,7 +42,8 @@ func (k kind) spread() bool { return k == stream || k == socket || k == relayed 
 // leaving has begun, and the leaving looks at all that are there.
 type farewell struct {
 	clock     func() int64
-	announced atomic.Bool // there is a drained or replaced
+	announced atomic.Bool  // there is a drained or replaced
+	lasting   atomic.Int64 // exchanges that stay open
 
 	mu       sync.Mutex
 	first    *flight
@@ -310,6 +315,9 @@ func (f *flight) leave() {
 		f.next.prev = f.prev
 	}
 	f.prev, f.next, f.of = nil, nil, nil
+	if f.kind.lasts() {
+		w.lasting.Add(-1)
+	}
 }
 
 // become tells what the exchange is from now on; set, which may be nil, runs
@@ -321,6 +329,9 @@ func (f *flight) become(k kind, set func()) cause {
 	defer w.mu.Unlock()
 	if why := f.why(); why != stays {
 		return why
+	}
+	if k.lasts() && !f.kind.lasts() {
+		w.lasting.Add(1)
 	}
 	f.kind = k
 	f.alone = f.alone && !k.spread()

@@ -145,7 +145,9 @@ func (r *resumed) drop() {
 	if r.conn != nil {
 		r.conn.Close()
 	}
-	r.wish.release(r.in)
+	if r.in != nil { // else it was turned away before
+		r.wish.release(r.in)
+	}
 }
 
 // connOf makes a descriptor a net.Conn and closes it. That takes a second one

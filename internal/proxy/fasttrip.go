@@ -60,6 +60,10 @@ func (c *client) depart(r *wire.Request, end int) {
 		c.leave(nil)
 		return
 	}
+	if target.shedder.dial.Load() != 0 && target.sheds(pathOf(r)) {
+		c.leave(&resumed{err: errShed})
+		return
+	}
 	l.out = appendRequest(l.out[:0], r, c.in[c.r:], target, &c.sender)
 	if most := target.cfg.MaxHeader; most > 0 && int64(len(l.out)) > most {
 		c.leave(nil)
@@ -106,11 +110,16 @@ func (l *loop) route(ln *listener, r *wire.Request) *target {
 	if v == nil {
 		return nil
 	}
+	return v.match(view(r.Host), pathOf(r))
+}
+
+// pathOf is the path of a request, without escapes, for as long as the request is.
+func pathOf(r *wire.Request) string {
 	path := view(r.Path)
 	if strings.IndexByte(path, '%') >= 0 {
 		path = unescape(path)
 	}
-	return v.match(view(r.Host), path)
+	return path
 }
 
 // view is b as a string, for as long as b stays as it is.

@@ -88,6 +88,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (x *exchange) serve() {
 	x.p.general.Add(1)
 	x.resumed = x.conn.takeResumed()
+	shed := x.resumed.isShed()
+	if shed {
+		x.resumed = nil
+	}
 	if x.target = x.conn.listener.match(x.p.table.Load(), x.r); x.target == nil {
 		x.refuse(refuseNoRoute)
 		return
@@ -110,6 +114,10 @@ func (x *exchange) serve() {
 	x.wish.write = !isSafe(x.r.Method) || x.upgrade != ""
 	if x.resumed == nil && x.isClosed() {
 		x.refuseClosed()
+		return
+	}
+	if x.resumed == nil && x.target.cfg.Shedding != nil && (shed || x.target.sheds(x.r.URL.Path)) {
+		x.refuseShed()
 		return
 	}
 	if most := x.target.cfg.MaxBody; most > 0 && x.r.ContentLength > most {

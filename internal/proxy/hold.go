@@ -22,6 +22,7 @@ type service struct {
 	budget   budget
 	rates    limiter
 	mirrors  mirrorLog
+	shedder  shedder
 	ejecting sync.Mutex
 }
 

@@ -218,6 +218,7 @@ func (p *proxy) writeMetrics(w io.Writer) {
 			}
 		}
 	}
+	m.shedding(st.Services)
 	m.head("segue_connections", "gauge", "Open client connections.")
 	m.value("segue_connections", float64(st.Connections))
 	m.head("segue_connections_accepted_total", "counter", "Client connections accepted.")

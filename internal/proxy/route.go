@@ -29,6 +29,7 @@ type target struct {
 	acceptProxy []netip.Prefix
 
 	division *division // by releases; nil none
+	ranking  ranking   // of paths, for Shedding
 
 	tokens map[string]*instance // by what a sticky client's cookie says
 

@@ -56,6 +56,8 @@ type proxy struct {
 	logf   accessLog
 	copies copies
 
+	shedBell chan struct{} // has one when a table was applied
+
 	keptOnDisk atomic.Int64 // bytes of uploads
 
 	tasks sync.WaitGroup
@@ -107,6 +109,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	stop := make(chan struct{})
 	p.tasks.Go(func() { p.housekeeping(stop) })
+	p.tasks.Go(func() { p.watchLoad(stop) })
 
 	select {
 	case <-ctx.Done():
@@ -124,7 +127,7 @@ func Run(ctx context.Context, o Options) error {
 func newProxy(o Options) *proxy {
 	p := &proxy{
 		log: o.Log, version: o.Version, began: time.Now(), drainTimeout: cmp.Or(o.DrainTimeout, 30*time.Second),
-		quit: make(chan struct{}), gone: make(chan struct{}),
+		quit: make(chan struct{}), gone: make(chan struct{}), shedBell: make(chan struct{}, 1),
 		services: map[string]*service{}, listeners: map[string]*listener{},
 	}
 	if p.log == nil {
