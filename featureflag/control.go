@@ -1,8 +1,13 @@
 package featureflag
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
+	"time"
 
 	"github.com/seguehq/segue/store"
 )
@@ -11,66 +16,186 @@ import (
 // the name it was made for; of two at once neither is lost. It may be used
 // concurrently, and need not be closed.
 type Control struct {
+	store store.Store
+	by    string
 }
 
 // NewControl makes a Control for who says by (user@host).
-func NewControl(s store.Store, by string) *Control { panic("not written yet") }
+func NewControl(s store.Store, by string) *Control {
+	return &Control{s, cmp.Or(by, "somebody")}
+}
 
-// ErrUnknown: there is no such flag.
-var ErrUnknown = errors.New("featureflag: no such flag")
+var (
+	// ErrUnknown: there is no such flag.
+	ErrUnknown = errors.New("featureflag: no such flag")
+	// ErrKilled: what was asked for waits until the flag is restored.
+	ErrKilled = errors.New("featureflag: the flag is killed")
+	// ErrInvalid: what was asked for makes no sense; the error says why.
+	ErrInvalid = errors.New("featureflag: refused")
+)
 
 // List gives all flags in the order of their keys, and what is shed (nil: nothing).
-func (c *Control) List(ctx context.Context) ([]Flag, *Shed, error) { panic("not written yet") }
+// It reads every key of some stores: not for every request. [Flags] keeps them at hand.
+func (c *Control) List(ctx context.Context) ([]Flag, *Shed, error) {
+	all, shed, err := readAll(ctx, c.store)
+	if err != nil {
+		return nil, nil, fmt.Errorf("featureflag: read the flags: %w", err)
+	}
+	return present(all), shed, nil
+}
 
 // Get gives one flag, or ErrUnknown.
-func (c *Control) Get(ctx context.Context, key string) (Flag, error) { panic("not written yet") }
-
-// Apply brings a document's flags into the store: new ones are made, those whose
-// definition in the document is another than the document brought before get it, and keep
-// what was laid over them. Flags that are not in it stay. It returns the keys
-// that changed. A document with a flag that cannot be evaluated changes nothing.
-func (c *Control) Apply(ctx context.Context, d Definitions, why string) ([]string, error) {
-	panic("not written yet")
+func (c *Control) Get(ctx context.Context, key string) (Flag, error) {
+	r, err := c.read(ctx, key)
+	if err == nil && (r.raw == nil || r.Removed != nil) {
+		err = ErrUnknown
+	}
+	if err != nil {
+		return Flag{}, fmt.Errorf("flag %q: %w", key, err)
+	}
+	return r.Flag, nil
 }
 
-// Set gives a flag its definition, and makes the flag if need be. A ramp that runs is ended by it.
-func (c *Control) Set(ctx context.Context, key string, d Definition, why string) error {
-	panic("not written yet")
+// History gives a flag's changes, the newest last, also of one that was removed; or ErrUnknown.
+func (c *Control) History(ctx context.Context, key string) ([]Change, error) {
+	r, err := c.read(ctx, key)
+	if err == nil && r.raw == nil {
+		err = ErrUnknown
+	}
+	if err != nil {
+		return nil, fmt.Errorf("flag %q: %w", key, err)
+	}
+	return r.History, nil
 }
 
-// Ramp begins a ramp, in place of one that there may be. r needs Variant, To, and Over
-// or From; a ramp of the same variant that goes on begins where the one before stands.
-func (c *Control) Ramp(ctx context.Context, key string, r Ramp, why string) error {
-	panic("not written yet")
+// read reads a flag. If there is none it has no raw.
+func (c *Control) read(ctx context.Context, key string) (record, error) {
+	if err := CheckKey(key); err != nil {
+		return record{}, ErrUnknown
+	}
+	e, err := c.store.Get(ctx, keyPrefix+key)
+	if errors.Is(err, store.ErrNotFound) {
+		return record{Flag: Flag{Key: key}}, nil
+	}
+	return decode(e), err
 }
 
-// StopRamp ends a running one where it is, or at From.
-func (c *Control) StopRamp(ctx context.Context, key string, back bool, why string) error {
-	panic("not written yet")
+// change changes a flag that is there, or not (make), whoever else does meanwhile,
+// and records it. do says what it has done, for the history; nothing: it is
+// as it should be.
+func (c *Control) change(ctx context.Context, key, why string, do func(*Flag) (what string, err error)) error {
+	for {
+		r, err := c.read(ctx, key)
+		if err != nil {
+			return fmt.Errorf("flag %q: %w", key, err)
+		}
+		f := r.Flag
+		what, err := do(&f)
+		if err != nil || what == "" {
+			return err
+		}
+		err = c.write(ctx, r, f, &Change{c.stamp(why), what})
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
 }
 
-// MoveRamp is the mover's: it writes what has become of a running ramp, if the
-// flag is still at this version, and returns store.ErrConflict otherwise. Only
-// a change of State is written to the history.
-func (c *Control) MoveRamp(ctx context.Context, key string, version int64, r Ramp) error {
-	panic("not written yet")
+// changeKnown is change for a flag that there is, and that can be read.
+func (c *Control) changeKnown(ctx context.Context, key, why string, do func(*Flag) (what string, err error)) error {
+	return c.change(ctx, key, why, func(f *Flag) (string, error) {
+		switch {
+		case f.Broken != "":
+			return "", fmt.Errorf("flag %q: %w: %s", key, ErrInvalid, f.Broken)
+		case f.Version == 0 && len(f.Definition.Variants) == 0, f.Removed != nil:
+			return "", fmt.Errorf("flag %q: %w", key, ErrUnknown)
+		}
+		return do(f)
+	})
 }
 
-// Kill puts a flag to its off variant for everybody, whatever else is laid over it.
-// A running ramp stops.
-func (c *Control) Kill(ctx context.Context, key, why string) error { panic("not written yet") }
+// write puts f in place of r, if nobody else has written meanwhile.
+func (c *Control) write(ctx context.Context, r record, f Flag, line *Change) error {
+	f.Version = r.Version + 1
+	value, err := r.encode(f, line)
+	if err != nil {
+		return fmt.Errorf("flag %q: %w", r.Key, err)
+	}
+	w := store.Write{Key: keyPrefix + r.Key, Value: value, Expect: r.revision}
+	if f.Removed != nil {
+		w.TTL = RemovedKept
+	}
+	if _, err := c.store.Put(ctx, w); err != nil {
+		return fmt.Errorf("flag %q: %w", r.Key, err)
+	}
+	return nil
+}
 
-// Restore takes a kill back. A ramp that it stopped stays where it was.
-func (c *Control) Restore(ctx context.Context, key, why string) error { panic("not written yet") }
-
-// Remove forgets a flag: whoever evaluates it gets his own default.
-func (c *Control) Remove(ctx context.Context, key, why string) error { panic("not written yet") }
+func (c *Control) stamp(why string) Stamp { return Stamp{time.Now().UTC(), c.by, why} }
 
 // Shed turns flags up to level down to their off variant; below Normal and Low in
 // that order. nil turns all up again.
 func (c *Control) Shed(ctx context.Context, level *Importance, why string) error {
-	panic("not written yet")
+	if level == nil {
+		if err := c.store.Delete(ctx, shedKey, store.Any); err != nil {
+			return fmt.Errorf("featureflag: turn up what is shed: %w", err)
+		}
+		return nil
+	}
+	if *level == Critical {
+		return fmt.Errorf("%w: what is critical is never shed", ErrInvalid)
+	}
+	if shed, err := readShed(ctx, c.store); err == nil && shed != nil && shed.Level == level.String() {
+		return nil
+	}
+	value, err := json.Marshal(Shed{level.String(), c.stamp(why)})
+	if err == nil {
+		_, err = c.store.Put(ctx, store.Write{Key: shedKey, Value: value, Expect: store.Any})
+	}
+	if err != nil {
+		return fmt.Errorf("featureflag: shed %v: %w", *level, err)
+	}
+	return nil
 }
 
-// InForce is the document that is in force with what is laid over the flags.
-func InForce(flags []Flag, shed *Shed) Definitions { panic("not written yet") }
+// readAll reads what the store has.
+func readAll(ctx context.Context, s store.Store) (map[string]Flag, *Shed, error) {
+	all := map[string]Flag{}
+	for e, err := range s.List(ctx, keyPrefix) {
+		if err != nil {
+			return nil, nil, err
+		}
+		r := decode(e)
+		all[r.Key] = r.Flag
+	}
+	shed, err := readShed(ctx, s)
+	return all, shed, err
+}
+
+// readShed reads what is shed; an entry that cannot be read sheds nothing.
+func readShed(ctx context.Context, s store.Store) (*Shed, error) {
+	e, err := s.Get(ctx, shedKey)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var shed Shed
+	if err := json.Unmarshal(e.Value, &shed); err != nil {
+		return nil, nil
+	}
+	return &shed, nil
+}
+
+// present lists the flags that are not removed, in the order of their keys.
+func present(all map[string]Flag) []Flag {
+	list := make([]Flag, 0, len(all))
+	for _, f := range all {
+		if f.Removed == nil {
+			list = append(list, f)
+		}
+	}
+	slices.SortFunc(list, func(a, b Flag) int { return cmp.Compare(a.Key, b.Key) })
+	return list
+}

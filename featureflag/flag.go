@@ -16,10 +16,18 @@ type Flag struct {
 	Ramp    *Ramp    `json:"ramp,omitempty"`
 	Version int64    `json:"version"` // counts changes
 	History []Change `json:"history"` // the newest last; at most HistoryKept
+	// Removed: somebody has forgotten it; for RemovedKept its history is there still.
+	Removed *Stamp `json:"removed,omitempty"`
+	// Broken says why the store's entry cannot be read; then there is only Key. Whoever
+	// evaluates the flag gets his own default, and Control.Remove forgets it.
+	Broken string `json:"broken,omitempty"`
 }
 
 // HistoryKept is how many changes a flag remembers.
 const HistoryKept = 100
+
+// RemovedKept is for how long the history of a flag that was removed is there.
+const RemovedKept = 30 * 24 * time.Hour
 
 // A Stamp says when something was done, by whom and why.
 type Stamp struct {

@@ -42,7 +42,7 @@ var rules = map[string]struct {
 	"internal/servertest":     {[]string{"internal/servertest/mongo", "store", "store/memory", "store/open", "store/postgres", "store/redis", "store/sqlite"}, "a test that runs on every store names none"},
 	"lock":                    {[]string{"internal/boottime", "store"}, "it rests on the contract, whatever driver is behind it"},
 	"store/sqlite":            {[]string{"store", "store/internal/hub", "store/internal/queue"}, "a driver knows no other"},
-	"featureflag":             {[]string{"store"}, "it rests on the contract, whatever driver is behind it"},
+	"featureflag":             {[]string{"internal/unknown", "store"}, "it rests on the contract, whatever driver is behind it"},
 	"featureflag/openfeature": {[]string{"featureflag"}, "who does without the SDK links none of it"},
 	"featureflag/ofrep":       {[]string{"featureflag"}, "it serves a Set, whoever keeps that"},
 	"cache":                   {[]string{"store"}, "it rests on the contract, whatever driver is behind it"},
