@@ -41,11 +41,7 @@ func Compile(d Definitions) *Set {
 func (s *Set) Evaluate(key string, c Context) Evaluation {
 	f := s.flag(key)
 	if f == nil {
-		e := Evaluation{Reason: Failed, Err: FlagNotFound, Detail: "there is no flag " + key}
-		if s != nil {
-			e.Metadata = s.metadata
-		}
-		return e
+		return Evaluation{Reason: Failed, Err: FlagNotFound, Detail: "there is no flag " + key, Metadata: s.Metadata()}
 	}
 	v, o := f.evaluate(c)
 	e := Evaluation{Reason: o.reason, Metadata: f.metadata, Err: o.code}
@@ -113,6 +109,14 @@ func (s *Set) Keys() []string {
 		return nil
 	}
 	return s.keys
+}
+
+// Metadata is what the document tells of all flags together; not to be changed.
+func (s *Set) Metadata() map[string]any {
+	if s == nil {
+		return nil
+	}
+	return s.metadata
 }
 
 // Problems tells, by flag, what is wrong with those that cannot be evaluated.
