@@ -113,6 +113,8 @@ var rules = map[string]struct {
 		"internal/engine/ecs", "internal/engine/kubernetes", "internal/engine/kubernetes/drilljob", "internal/engine/kubernetes/manifest", "internal/engine/process", "internal/image", "internal/journal", "internal/lint", "internal/lint/compose", "internal/lint/kubernetes",
 		"internal/lint/systemd", "internal/proxy", "internal/source", "job", "message", "migrate", "store", "store/open"}, "it starts each of the processes and shows what they tell"},
 
+	"page": {nil, "a script for browsers knows nothing of who serves it"},
+
 	"internal/archtest": {nil, "this"},
 	"internal/doctest":  {nil, "it holds any package to its page"},
 }
