@@ -61,6 +61,7 @@ func proxyService(spec *deploy.Service) proxy.Service {
 		MaxHeader: none(x.MaxHeader), MaxBody: none(x.MaxBody), Trusted: x.Trusted,
 		AcceptProxy: x.AcceptProxy, SendProxy: x.SendProxy}
 	addExtras(&p, &x)
+	p.Shedding = proxyShedding(spec.Shedding)
 	if spec.TLS != nil {
 		p.CertFile, p.KeyFile = spec.TLS.Cert, spec.TLS.Key
 		if a := spec.TLS.ACME; a != nil {

@@ -45,6 +45,7 @@ type settings struct {
 	Hooks       hooks         `json:"hooks,omitempty" jsonschema:"Commands around a rollout, run in the new release's folder with its environment; one that fails undoes it. Each is a command, or name, run and timeout."`
 	Prepare     []preparation `json:"prepare,omitempty" jsonschema:"Commands that are run once, long before a deploy by segue prepare, or else at its beginning. Each is a command, or name, run and timeout."`
 	Maintenance *maintenance  `json:"maintenance,omitempty" jsonschema:"What segue maintenance does with this service, where the command does not say otherwise."`
+	Shedding    *shedding     `json:"shedding,omitempty" jsonschema:"When the service is short of capacity, and which requests it then turns away first. Absent: none, ever."`
 	Migrate     *migrate      `json:"migrate,omitempty" jsonschema:"How the release's migrations change the database that it shares with the release before it. Absent: Segue changes no database."`
 	Notify      []webhook     `json:"notify,omitempty" jsonschema:"Webhooks that are told of what happens to the service."`
 	Keep        count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`

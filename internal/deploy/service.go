@@ -37,6 +37,7 @@ type Service struct {
 	Logs        Logs         `json:"logs"`
 	Hooks       Hooks        `json:"hooks,omitzero"`
 	Maintenance *Maintenance `json:"maintenance,omitempty"` // nil: as the command says
+	Shedding    *Shedding    `json:"shedding,omitempty"`    // nil: no request is turned away
 	Prepare     []Hook       `json:"prepare,omitempty"`     // each run once for all releases, long before or at the start of a deploy
 	Migrate     *Migrate     `json:"migrate,omitempty"`     // nil: Segue changes no database
 	Notify      []Webhook    `json:"notify,omitempty"`      // who is told of what happens to it
