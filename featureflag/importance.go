@@ -62,10 +62,3 @@ func (d Definition) importance() (Importance, error) {
 
 // Public tells whether Metadata shows the flag to browsers.
 func (d Definition) Public() bool { return d.Metadata["public"] == true }
-
-// Off is the variant that Metadata puts in force while the flag is killed or shed; "" is
-// the caller's default.
-func (d Definition) Off() string {
-	s, _ := d.Metadata["off"].(string)
-	return s
-}

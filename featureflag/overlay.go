@@ -94,7 +94,7 @@ func (r *Ramp) over(d Definition) Definition {
 	type list = []any
 	type rule = map[string]any
 	otherwise := d.Targeting
-	if len(otherwise) == 0 {
+	if untargeted(otherwise) { // {} says nothing where it stands alone, but is a value within
 		otherwise = json.RawMessage("null")
 	}
 	share := rule{"fractional": list{list{r.Variant, weight}, list{"", whole - weight}}}

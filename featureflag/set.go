@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math"
+	"reflect"
 	"slices"
 	"sync"
 )
@@ -15,6 +16,7 @@ type Set struct {
 	flags    map[string]*flag
 	metadata map[string]any
 	keys     []string
+	document Definitions
 	json     func() []byte
 	etag     func() string
 	public   func() *Set
@@ -24,7 +26,7 @@ type Set struct {
 // told by that flag's evaluations as ParseError and by Problems; the others work.
 // d must not be changed afterwards.
 func Compile(d Definitions) *Set {
-	s := &Set{flags: make(map[string]*flag, len(d.Flags)), metadata: d.Metadata}
+	s := &Set{flags: make(map[string]*flag, len(d.Flags)), metadata: d.Metadata, document: d}
 	r := newResolver(d.Evaluators)
 	for key, definition := range d.Flags {
 		s.flags[key] = compileFlag(key, definition, r, d.Metadata)
@@ -154,6 +156,32 @@ func (s *Set) Public() *Set {
 		return nil
 	}
 	return s.public()
+}
+
+// Difference lists, in order, the flags that are evaluated otherwise than in another
+// Set: those that are new, changed and gone.
+func (s *Set) Difference(from *Set) []string {
+	if s == nil {
+		s = empty()
+	}
+	if from == nil {
+		from = empty()
+	}
+	a, b := s.document, from.document
+	shared := reflect.DeepEqual(a.Evaluators, b.Evaluators) && reflect.DeepEqual(a.Metadata, b.Metadata)
+	var keys []string
+	for key, definition := range a.Flags {
+		if before, ok := b.Flags[key]; !ok || !shared || !reflect.DeepEqual(definition, before) {
+			keys = append(keys, key)
+		}
+	}
+	for key := range b.Flags {
+		if _, ok := a.Flags[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 var empty = sync.OnceValue(func() *Set { return Compile(Definitions{}) })
