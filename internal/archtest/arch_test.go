@@ -107,9 +107,9 @@ var rules = map[string]struct {
 	"internal/lint/systemd":    {[]string{"internal/lint"}, "rules for one kind of file know nothing of another"},
 	"internal/lint/linttest":   {[]string{"internal/lint"}, "it holds any set of rules to its documentation"},
 
-	"internal/agent": {[]string{"internal/analysis", "internal/calendar", "internal/clock", "internal/control", "internal/deploy", "internal/engine/process", "internal/journal",
-		"internal/probe", "internal/proxy", "internal/rollout", "internal/webhook"}, "the composition root"},
-	"internal/cli": {[]string{"check", "drill", "internal/agent", "internal/calendar", "internal/config", "internal/control", "internal/deploy",
+	"internal/agent": {[]string{"featureflag", "internal/analysis", "internal/calendar", "internal/clock", "internal/control", "internal/deploy", "internal/engine/process", "internal/journal",
+		"internal/probe", "internal/proxy", "internal/rollout", "internal/webhook", "store", "store/open"}, "the composition root"},
+	"internal/cli": {[]string{"check", "drill", "featureflag", "featureflag/ofrep", "internal/agent", "internal/calendar", "internal/config", "internal/control", "internal/deploy",
 		"internal/engine/ecs", "internal/engine/kubernetes", "internal/engine/kubernetes/drilljob", "internal/engine/kubernetes/manifest", "internal/engine/process", "internal/image", "internal/journal", "internal/lint", "internal/lint/compose", "internal/lint/kubernetes",
 		"internal/lint/systemd", "internal/proxy", "internal/source", "job", "message", "migrate", "store", "store/open"}, "it starts each of the processes and shows what they tell"},
 

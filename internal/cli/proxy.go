@@ -13,6 +13,6 @@ func (c *proxyCmd) Run(e *env) error {
 	if err != nil {
 		return &exitError{exitUsage, "proxy: " + err.Error() + "; the agent starts it, users do not"}
 	}
-	o.Version, o.Log = version(), slog.New(slog.NewTextHandler(e.err, nil))
+	o.Version, o.Log, o.Flags = version(), slog.New(slog.NewTextHandler(e.err, nil)), serveFlags
 	return proxy.Run(e, o)
 }

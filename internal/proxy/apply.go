@@ -81,6 +81,7 @@ func (p *proxy) target(t *table, s Service, old *table) *target {
 	tg.division = divide(s.Split, tg.instances)
 	tg.ranking = s.Shedding.ranking()
 	tg.plain = tg.isPlain()
+	tg.hasOwn, tg.flags = s.hasOwn() && tg.cfg.Protocol != TCP, p.flagsOf(&s, old.targets[s.Name])
 	tg.pause(p.clock())
 	tg.close(p.clock())
 	t.targets[s.Name] = tg

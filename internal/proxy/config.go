@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -71,6 +72,14 @@ type Service struct {
 	Maintenance *Maintenance `json:"maintenance,omitempty"`
 	// Paused parks the service's requests for a while; nil does not.
 	Paused *Pause `json:"paused,omitempty"`
+	// Flags are definitions in flagd's JSON. Those that are public are evaluated by
+	// OFREP for pages, under /.segue/ofrep/v1/ behind the path of each route. Not
+	// for TCP.
+	Flags json.RawMessage `json:"flags,omitempty"`
+	// OFREP says that the service is nothing but its Flags, all of them, evaluated
+	// under ofrep/v1/ behind the path of each route, whatever instances there are:
+	// for programs, on an address that others cannot reach.
+	OFREP bool `json:"ofrep,omitempty"`
 
 	HoldTimeout   time.Duration `json:"hold_timeout,omitempty"`   // longest wait for an instance; 10 s
 	HoldMax       int           `json:"hold_max,omitempty"`       // requests that may wait at once; 10,000
@@ -294,6 +303,9 @@ func (s Service) validate() error {
 	}
 	if s.SendProxy != "" && s.Protocol != TCP {
 		fail("send_proxy is for %s; others get the client's address in Forwarded", TCP)
+	}
+	if s.OFREP && (s.Protocol == TCP || len(s.Instances) > 0) {
+		fail("ofrep is for a service that is nothing else")
 	}
 	if s.Protocol == TCP && len(s.Routes) > 0 {
 		fail("a %s service gets every connection and can have no routes", TCP)

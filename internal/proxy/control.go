@@ -33,6 +33,7 @@ type Status struct {
 const (
 	KnowsSplit       = "split"
 	KnowsMaintenance = "maintenance"
+	KnowsFlags       = "flags"
 )
 
 // ServiceStatus is one service's part of Status.
@@ -79,7 +80,7 @@ func (p *proxy) status() Status {
 	t := p.table.Load()
 	open, accepted := p.conns.count()
 	st := Status{
-		Version: p.version, PID: os.Getpid(), Knows: []string{KnowsSplit, KnowsMaintenance}, ConfigVersion: t.config.Version, Leaving: p.leaving.Load(),
+		Version: p.version, PID: os.Getpid(), Knows: []string{KnowsSplit, KnowsMaintenance, KnowsFlags}, ConfigVersion: t.config.Version, Leaving: p.leaving.Load(),
 		Listeners: sortedKeys(p.listeners), Connections: open, Accepted: accepted,
 		Fast: p.fastRequests(), General: p.general.Load(), LogDropped: p.logf.dropped.Load(), Uptime: time.Since(p.began),
 	}

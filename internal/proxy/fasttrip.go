@@ -56,7 +56,7 @@ func (c *client) depart(r *wire.Request, end int) {
 	l := c.loop
 	l.tick()
 	target := l.route(c.listener, r)
-	if target == nil || !target.plain || target.notices(r, &c.sender) || target.cfg.MaxBody > 0 && r.Length > target.cfg.MaxBody {
+	if target == nil || !target.plain || target.hasOwn && target.isOwn(r) || target.notices(r, &c.sender) || target.cfg.MaxBody > 0 && r.Length > target.cfg.MaxBody {
 		c.leave(nil)
 		return
 	}
@@ -111,6 +111,12 @@ func (l *loop) route(ln *listener, r *wire.Request) *target {
 		return nil
 	}
 	return v.match(view(r.Host), pathOf(r))
+}
+
+// isOwn tells the requests that the proxy itself answers.
+func (t *target) isOwn(r *wire.Request) bool {
+	_, own := t.ownPart(pathOf(r))
+	return own
 }
 
 // pathOf is the path of a request, without escapes, for as long as the request is.

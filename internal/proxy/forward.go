@@ -107,6 +107,10 @@ func (x *exchange) serve() {
 	if x.resumed == nil && !x.withinRate() {
 		return
 	}
+	if rest, own := x.target.ownPart(x.r.URL.Path); own && x.resumed == nil {
+		x.answerOwn(rest)
+		return
+	}
 	x.wish.listen, x.wish.header = x.conn.listener.key, x.r.Header
 	x.unstick()
 	x.draw()

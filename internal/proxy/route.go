@@ -25,6 +25,9 @@ type target struct {
 	mixed     bool          // some instances speak another protocol than the service's
 	drain     time.Duration // by the route that selected it; 0 by the service
 
+	hasOwn bool   // the proxy itself answers some of its requests
+	flags  *flags // nil: none
+
 	plain       bool // an event loop may serve it: nothing in cfg needs the general path
 	acceptProxy []netip.Prefix
 

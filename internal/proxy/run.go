@@ -32,6 +32,8 @@ type Options struct {
 	// quit, where their service does not say; 0 is 30 s. After the longest such
 	// time, what is still open is closed.
 	DrainTimeout time.Duration
+	// Flags evaluates flags; nil: a table's Flags are passed over.
+	Flags FlagServer
 	// General keeps every connection off the fast path, for tests and
 	// measurements.
 	General bool
@@ -72,6 +74,7 @@ type proxy struct {
 	listeners map[string]*listener
 	leftAt    int64 // of clock: when it was told to quit; 0 not yet
 
+	flagServer   FlagServer
 	drainTimeout time.Duration // for services that do not say
 }
 
@@ -126,7 +129,7 @@ func Run(ctx context.Context, o Options) error {
 
 func newProxy(o Options) *proxy {
 	p := &proxy{
-		log: o.Log, version: o.Version, began: time.Now(), drainTimeout: cmp.Or(o.DrainTimeout, 30*time.Second),
+		log: o.Log, version: o.Version, began: time.Now(), drainTimeout: cmp.Or(o.DrainTimeout, 30*time.Second), flagServer: o.Flags,
 		quit: make(chan struct{}), gone: make(chan struct{}), shedBell: make(chan struct{}, 1),
 		services: map[string]*service{}, listeners: map[string]*listener{},
 	}
