@@ -33,7 +33,7 @@ func (f Flag) inForce(shed *Shed) Definition {
 }
 
 func (s *Shed) covers(d Definition) bool {
-	if s == nil {
+	if s == nil || s.Level == "" {
 		return false
 	}
 	level, err := ParseImportance(s.Level)
