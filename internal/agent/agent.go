@@ -53,9 +53,10 @@ type Agent struct {
 	clock   clock.Clock
 	gate    *gate
 
-	tasks  sync.WaitGroup
-	living context.Context // ends when the agent is to end: for what no caller waits for
-	quit   chan error      // what Run is to return
+	tasks   sync.WaitGroup
+	staying context.Context // ends when the agent is to end: for callers who wait
+	living  context.Context // ends when they, and all others, have been answered: for the work itself
+	quit    chan error      // what Run is to return
 
 	mu       sync.Mutex
 	services map[string]*service
@@ -78,10 +79,12 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer a.journal.Close()
-	living, cancel := context.WithCancel(ctx)
-	a.living = living
-	err = a.run(living)
-	cancel()
+	living, die := context.WithCancel(context.WithoutCancel(ctx))
+	staying, leave := context.WithCancel(ctx)
+	a.living, a.staying = living, staying
+	err = a.run(living, leave, context.AfterFunc(ctx, die))
+	leave()
+	die()
 	a.tasks.Wait()
 	a.proxy.close()
 	a.engine.Leave()
@@ -110,7 +113,10 @@ func open(ctx context.Context, o Options) (*Agent, error) {
 	return a, nil
 }
 
-func (a *Agent) run(ctx context.Context) error {
+// run works until the agent is to end, and all who have called are answered. ctx is
+// for the work; leave ends staying; started says that ctx need no longer end with the
+// caller's.
+func (a *Agent) run(ctx context.Context, leave func(), started func() bool) error {
 	if err := errors.Join(a.setClock(ctx), a.loadSettings(), a.gate.load()); err != nil {
 		return err
 	}
@@ -128,7 +134,8 @@ func (a *Agent) run(ctx context.Context) error {
 	if err := a.load(ctx); err != nil {
 		return err
 	}
-	serving := a.serve(ctx, l)
+	serving := a.serve(a.staying, l)
+	started()
 	a.sweep(ctx)
 	a.tasks.Go(func() { a.rotateLogs(ctx) })
 	a.tasks.Go(func() { a.outbox.run(ctx) })
@@ -137,10 +144,13 @@ func (a *Agent) run(ctx context.Context) error {
 		a.o.Ready()
 	}
 	select {
-	case <-ctx.Done():
+	case <-a.staying.Done():
 		err = nil
 	case err = <-a.quit:
 	case err = <-serving:
+	}
+	leave()
+	for range serving {
 	}
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"slices"
 	"time"
 
@@ -17,37 +16,27 @@ import (
 
 // lastCalls is how long the agent's end waits for calls that are under way: who
 // has begun a rollout is to hear so, on a busy machine, too. Those that wait for
-// something end at once (whileLiving).
-const lastCalls = 10 * time.Second
+// something end at once (whileStaying).
+const lastCalls = 30 * time.Second
 
-// serve answers on the control socket until the agent ends, and for lastCalls
-// longer. The channel gets an error when it cannot go on.
+// serve answers on the control socket until ctx ends, and for lastCalls longer.
+// The channel is closed after that, or gets an error when it cannot go on.
 func (a *Agent) serve(ctx context.Context, l net.Listener) <-chan error {
-	calls, callOff := context.WithCancel(context.WithoutCancel(ctx))
-	server := &http.Server{Handler: control.Handler(a), BaseContext: func(net.Listener) context.Context { return calls }}
-	failed := make(chan error, 1)
+	over := make(chan error, 1)
 	a.tasks.Go(func() {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			failed <- fmt.Errorf("control socket: %w", err)
+		defer close(over)
+		if err := control.Serve(ctx, l, a, lastCalls); err != nil {
+			over <- fmt.Errorf("control socket: %w", err)
 		}
 	})
-	a.tasks.Go(func() {
-		<-ctx.Done()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCalls)
-		defer cancel()
-		defer callOff()
-		if server.Shutdown(last) != nil { // somebody is still waiting
-			_ = server.Close()
-		}
-	})
-	return failed
+	return over
 }
 
-// whileLiving is ctx for a call that may wait for long: it ends when the agent is
+// whileStaying is ctx for a call that may wait for long: it ends when the agent is
 // to end. Whoever has called asks the next one.
-func (a *Agent) whileLiving(ctx context.Context) (context.Context, func()) {
+func (a *Agent) whileStaying(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(a.living, func() { cancel(errors.New("the agent is going; ask the next one")) })
+	stop := context.AfterFunc(a.staying, func() { cancel(errors.New("the agent is going; ask the next one")) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 

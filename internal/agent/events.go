@@ -91,7 +91,7 @@ func (a *Agent) Watch(ctx context.Context, id, since int64, tell func(control.Ev
 		if end != nil {
 			return tell(*end)
 		}
-		if err := w.wait(ctx, a.living.Done(), tell); err != nil {
+		if err := w.wait(ctx, a.staying.Done(), tell); err != nil {
 			return err
 		}
 	}

@@ -156,7 +156,7 @@ func refusal(service string, c *calendar.Closed) error {
 
 // Pass implements control.Agent.
 func (a *Agent) Pass(ctx context.Context, q control.PassRequest, tell func(string) error) error {
-	ctx, done := a.whileLiving(ctx)
+	ctx, done := a.whileStaying(ctx)
 	defer done()
 	w := a.gate.enter(control.Lock{Service: q.Service, Who: q.Who, Why: q.Why}, false)
 	defer a.gate.leave(w)

@@ -137,7 +137,7 @@ func (a *Agent) Lock(ctx context.Context, q control.LockRequest, tell func(contr
 	if q.Why == "" && q.Token == "" {
 		return control.Errorf(control.CodeInvalid, "a lock wants a reason, which is told to who is refused: --why '…'")
 	}
-	ctx, done := a.whileLiving(ctx)
+	ctx, done := a.whileStaying(ctx)
 	defer done()
 	l, err := a.gate.take(ctx, q, tell)
 	if err != nil {
@@ -274,7 +274,7 @@ func (g *gate) disconnect(l *lock) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l.connected = false
-	if g.a.living.Err() == nil && l.held() {
+	if g.a.staying.Err() == nil && l.held() {
 		g.drop(l, deploy.Left, "its holder has gone")
 	}
 }

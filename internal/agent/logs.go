@@ -76,7 +76,7 @@ func (a *Agent) Logs(ctx context.Context, q control.LogsRequest, line func(contr
 func (a *Agent) follow(ctx context.Context, q control.LogsRequest, line func(control.LogLine) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(a.living, func() { cancel(nil) })()
+	defer context.AfterFunc(a.staying, func() { cancel(nil) })()
 	var one sync.Mutex
 	var readers sync.WaitGroup
 	known := map[string]bool{}

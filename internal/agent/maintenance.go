@@ -193,7 +193,7 @@ func (a *Agent) AwaitMaintenance(ctx context.Context, q control.Request) (contro
 	if err != nil {
 		return control.Maintenance{}, err
 	}
-	ctx, done := a.whileLiving(ctx)
+	ctx, done := a.whileStaying(ctx)
 	defer done()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()

@@ -30,7 +30,7 @@ func (a *Agent) Prepare(ctx context.Context, q control.PrepareRequest, tell func
 			s.name, other.Who, other.Began.Local().Format("15:04:05"), other.Step)
 	}
 	defer s.endPreparing()
-	ctx, done := a.whileLiving(ctx)
+	ctx, done := a.whileStaying(ctx)
 	defer done()
 	rel, err := a.makeRelease(ctx, s, q.DeployRequest)
 	if err != nil {

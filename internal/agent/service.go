@@ -312,7 +312,7 @@ func (s *service) begin(ctx context.Context, waitForIt bool, change func(journal
 		select {
 		case <-ctx.Done():
 			return b, context.Cause(ctx)
-		case <-s.a.living.Done():
+		case <-s.a.staying.Done():
 			return b, errors.New("the agent ends or is replaced; nothing was begun, try again")
 		case <-settled:
 		}

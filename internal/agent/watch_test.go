@@ -22,7 +22,7 @@ func memory(t *testing.T) *Agent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { j.Close() })
-	return &Agent{log: quiet(), journal: j, events: newHub(), living: context.Background(), services: map[string]*service{}}
+	return &Agent{log: quiet(), journal: j, events: newHub(), living: context.Background(), staying: context.Background(), services: map[string]*service{}}
 }
 
 func (a *Agent) beginTest(t *testing.T) deploy.Rollout {
@@ -191,8 +191,8 @@ func TestWatchEnds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 
-	living, end := context.WithCancel(t.Context())
-	a.living = living
+	staying, end := context.WithCancel(t.Context())
+	a.staying = staying
 	events, over = a.watchTest(t.Context(), r.ID, 0)
 	<-events
 	end()
