@@ -78,7 +78,7 @@ func operator(tree any, name string, args any) node {
 	case (name == "!" || name == "!!") && len(list) == 1:
 		return negation(compile(list[0]), name == "!!", false)
 	case name == "fractional":
-		if n := dealing(list); n != nil {
+		if n := dealing(tree, list); n != nil {
 			return n
 		}
 	case name == "cat" && len(list) > 1:
@@ -268,7 +268,7 @@ func cat(b []byte, of []node, e env) ([]byte, error) {
 }
 
 // dealing is a fractional whose parts are written there; nil is any other.
-func dealing(list []any) node {
+func dealing(tree any, list []any) node {
 	var by node
 	var texts []node // of a cat: it needs no string
 	switch t := first(list).(type) {
@@ -296,6 +296,7 @@ func dealing(list []any) node {
 	case by == nil:
 		return func(e env) value { return deal(p, e) }
 	}
+	odd := library(tree)
 	return func(e env) value {
 		switch v := by(e); v.kind {
 		case text:
@@ -305,7 +306,7 @@ func dealing(list []any) node {
 		case failed:
 			return v
 		}
-		return value{}
+		return odd(e) // a list is taken for the first part
 	}
 }
 

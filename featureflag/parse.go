@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 )
 
 // Parse reads flagd's JSON; "flags" is an object, or a list of flags with a "key"
@@ -22,32 +24,39 @@ func Parse(data []byte) (Definitions, error) {
 	if len(raw.Flags) == 0 || string(raw.Flags) == "null" {
 		return Definitions{}, errors.New(`there is no "flags"`)
 	}
-	// RawMessage is a copy: where it stands in data is found again, so that an error in it has its place.
-	at := max(bytes.Index(data, raw.Flags), 0)
-	flags, err := flagsOf(raw.Flags)
-	if err != nil {
-		return Definitions{}, placed(data, err, at)
+	if raw.Flags[0] == '[' {
+		flags, err := listed(data, raw.Flags)
+		d.Flags = flags
+		return d, err
 	}
-	d.Flags = flags
+	var flags map[string]json.RawMessage
+	if err := json.Unmarshal(raw.Flags, &flags); err != nil {
+		return Definitions{}, placed(data, err, place(data, raw.Flags))
+	}
+	d.Flags = make(map[string]Definition, len(flags))
+	for _, key := range slices.Sorted(maps.Keys(flags)) {
+		var f Definition
+		if err := json.Unmarshal(flags[key], &f); err != nil {
+			return Definitions{}, fmt.Errorf("flag %q: %w", key, placed(data, err, place(data, flags[key])))
+		}
+		if key == "" {
+			return Definitions{}, errors.New("a flag has no name")
+		}
+		d.Flags[key] = f
+	}
 	return d, nil
 }
 
-func flagsOf(data []byte) (map[string]Definition, error) {
-	flags := map[string]Definition{}
-	if data[0] != '[' {
-		err := json.Unmarshal(data, &flags)
-		if _, ok := flags[""]; ok && err == nil {
-			return nil, errors.New("a flag has no name")
-		}
-		return flags, err
-	}
+// listed reads the form that only flagd itself takes.
+func listed(data []byte, raw json.RawMessage) (map[string]Definition, error) {
 	var list []struct {
 		Key string `json:"key"`
 		Definition
 	}
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, err
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return nil, placed(data, err, place(data, raw))
 	}
+	flags := make(map[string]Definition, len(list))
 	for i, f := range list {
 		if f.Key == "" {
 			return nil, fmt.Errorf("flag %d of the list has no \"key\"", i+1)
@@ -60,6 +69,9 @@ func flagsOf(data []byte) (map[string]Definition, error) {
 	return flags, nil
 }
 
+// place finds a part of data again: a RawMessage is a copy.
+func place(data, part []byte) int { return max(bytes.Index(data, part), 0) }
+
 // placed says line and column of an error of encoding/json in data, whose part
 // from at on was read.
 func placed(data []byte, err error, at int) error {
@@ -71,10 +83,9 @@ func placed(data []byte, err error, at int) error {
 		offset = syntax.Offset
 	case errors.As(err, &kind):
 		offset = kind.Offset
+		err = fmt.Errorf("of type %s, which does not belong there", kind.Value)
 		if kind.Field != "" {
-			err = fmt.Errorf("%s: a %s does not belong there", kind.Field, kind.Value)
-		} else {
-			err = fmt.Errorf("a %s does not belong there", kind.Value)
+			err = fmt.Errorf("%s: %w", kind.Field, err)
 		}
 	default:
 		return err

@@ -1,9 +1,11 @@
 package featureflag
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
@@ -168,10 +170,10 @@ func (s *Set) Difference(from *Set) []string {
 		from = empty()
 	}
 	a, b := s.document, from.document
-	shared := reflect.DeepEqual(a.Evaluators, b.Evaluators) && reflect.DeepEqual(a.Metadata, b.Metadata)
+	shared := bytes.Equal(document(Definitions{Evaluators: a.Evaluators, Metadata: a.Metadata}), document(Definitions{Evaluators: b.Evaluators, Metadata: b.Metadata}))
 	var keys []string
 	for key, definition := range a.Flags {
-		if before, ok := b.Flags[key]; !ok || !shared || !reflect.DeepEqual(definition, before) {
+		if before, ok := b.Flags[key]; !ok || !shared || !reflect.DeepEqual(definition, before) && !same(definition, before) {
 			keys = append(keys, key)
 		}
 	}
@@ -191,10 +193,25 @@ func document(d Definitions) []byte {
 		d.Flags = map[string]Definition{}
 	}
 	data, err := json.Marshal(d)
-	if err != nil { // it has been read from JSON, or made by us
-		return []byte(`{"flags":{}}`)
+	if err == nil {
+		return data
+	}
+	// A program has put it together. What is no JSON is left out: it cannot be evaluated either.
+	d.Flags, d.Evaluators = sound(d.Flags), sound(d.Evaluators)
+	if _, err := json.Marshal(d.Metadata); err != nil {
+		d.Metadata = nil
+	}
+	data, err = json.Marshal(d)
+	if err != nil {
+		panic(err) // nothing is left that could be wrong
 	}
 	return data
+}
+
+func sound[V any](m map[string]V) map[string]V {
+	m = maps.Clone(m)
+	maps.DeleteFunc(m, func(_ string, v V) bool { _, err := json.Marshal(v); return err != nil })
+	return m
 }
 
 func tag(data []byte) string {
