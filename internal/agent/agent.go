@@ -139,6 +139,7 @@ func (a *Agent) run(ctx context.Context, leave func(), started func() bool) erro
 	a.sweep(ctx)
 	a.tasks.Go(func() { a.rotateLogs(ctx) })
 	a.tasks.Go(func() { a.outbox.run(ctx) })
+	a.tasks.Go(func() { a.watchShedding(ctx) })
 	a.metrics.apply(ctx)
 	if a.o.Ready != nil {
 		a.o.Ready()
@@ -182,7 +183,7 @@ func (a *Agent) load(ctx context.Context) error {
 		s.rollout, s.entered = r, -1
 	}
 	for _, s := range a.all() {
-		if err := errors.Join(s.adopt(ctx), s.loadPauses(), s.loadCalendar(), s.loadMaintenance(), s.loadSource()); err != nil {
+		if err := errors.Join(s.adopt(ctx), s.loadPauses(), s.loadCalendar(), s.loadMaintenance(), s.loadSheddings(), s.loadSource()); err != nil {
 			return err
 		}
 	}

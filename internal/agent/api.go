@@ -321,7 +321,7 @@ func (a *Agent) change(ctx context.Context, q control.Request, to func(journal.C
 	})
 }
 
-// History implements control.Agent. Pauses and maintenance stand between the rollouts.
+// History implements control.Agent. Pauses, maintenance and shedding stand between the rollouts.
 func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.Rollout, error) {
 	past, err := a.journal.History(ctx, name, limit)
 	rs := append([]deploy.Rollout{}, past...)
@@ -329,6 +329,7 @@ func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.R
 		if name == "" || name == s.name {
 			rs = append(rs, s.pastPauses()...)
 			rs = append(rs, s.pastClosings()...)
+			rs = append(rs, s.pastSheddings()...)
 			rs = append(rs, s.sourceNow().pastTries()...)
 		}
 	}

@@ -53,6 +53,8 @@ type service struct {
 	stewardLeft int           // requests in flight that maintenance waits for, or waited for in vain
 	stewardNews chan struct{} // closed when the steward has done something
 
+	shed shedState
+
 	contractBell chan struct{}
 	ledger       ledger // of its migrations
 

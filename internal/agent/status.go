@@ -48,7 +48,7 @@ func (h *proxyHost) status(ctx context.Context, st *control.ProxyStatus) proxy.S
 
 func (s *service) status(counts proxy.Status) control.ServiceStatus {
 	_, listen := s.routing()
-	x := control.ServiceStatus{Name: s.name, Listen: listen, Via: s.spec(s.aim()).Via, Rollout: s.underWay(), Stage: s.stageStatus(), Paused: s.paused(), Maintenance: s.closingShown(), Closed: s.closedNow(), Source: s.sourceNow().status(), Locked: s.a.gate.lockedBy(s.name), Instances: []control.InstanceStatus{}}
+	x := control.ServiceStatus{Name: s.name, Listen: listen, Via: s.spec(s.aim()).Via, Rollout: s.underWay(), Stage: s.stageStatus(), Paused: s.paused(), Maintenance: s.closingShown(), Shedding: s.sheddingShown(), Closed: s.closedNow(), Source: s.sourceNow().status(), Locked: s.a.gate.lockedBy(s.name), Instances: []control.InstanceStatus{}}
 	s.mu.Lock()
 	x.Release, x.Replicas, x.Problem = s.current.Release, s.current.Replicas, s.problem
 	notes := maps.Clone(s.notes)

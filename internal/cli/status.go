@@ -118,6 +118,9 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 	if s.Maintenance != nil {
 		fmt.Fprintf(w, "  maintenance: %s\n", maintenanceWords(*s.Maintenance, now))
 	}
+	if s.Shedding != nil {
+		fmt.Fprintf(w, "  %s\n", sheddingWords(*s.Shedding, now))
+	}
 	if s.Closed != nil {
 		fmt.Fprintf(w, "  closed to deploys: %s\n", tellClosed(*s.Closed))
 	}
@@ -162,6 +165,19 @@ func writeService(w out, s control.ServiceStatus, now time.Time) {
 				inFlight, requests, ago(now.Sub(i.Started)), printable(firstLine(i.Progress)))
 		}
 	})
+}
+
+// sheddingWords tells what a service leaves undone: "shedding low 60 % (in flight 130 of 100), for 12s; 4210 turned away".
+func sheddingWords(s control.Shedding, now time.Time) string {
+	words := "shedding nothing any more"
+	if s.Level != "" {
+		words = fmt.Sprintf("shedding %s %d %%", s.Level, s.Percent)
+	}
+	words += fmt.Sprintf(" (%s), for %s; %d turned away", s.Because, ago(now.Sub(s.Began)), s.Turned)
+	if s.Flags != "" {
+		words += "; flags up to " + s.Flags + " are off"
+	}
+	return words
 }
 
 // contractWords tells of a contract to come: "contract of 0008_split due in 43m".

@@ -370,6 +370,7 @@ type ServiceStatus struct {
 	Source      *Source          `json:"source,omitempty"`      // whose commits are deployed
 	Locked      *Lock            `json:"locked,omitempty"`      // to deploys of others than the holder
 	Maintenance *Maintenance     `json:"maintenance,omitempty"` // the one it is in
+	Shedding    *Shedding        `json:"shedding,omitempty"`    // while requests or flags are turned down
 	Contract    *Contract        `json:"contract,omitempty"`    // that its database waits for
 	Mirror      *Mirror          `json:"mirror,omitempty"`      // what came of copies of its requests
 	Problem     string           `json:"problem,omitempty"`     // the last thing that went wrong and is being tried again
@@ -387,6 +388,16 @@ type InstanceStatus struct {
 	Requests int64  `json:"requests"`        // answered since it entered the routes; the same
 	Aside    bool   `json:"aside,omitempty"` // the proxy passes it over for a while, since it fails
 	Progress string `json:"progress,omitempty"`
+}
+
+// Shedding tells what a service leaves undone, as it is short of capacity.
+type Shedding struct {
+	Level   string    `json:"level,omitempty"`   // the highest importance of which requests are turned away now; "": none are
+	Percent int       `json:"percent,omitempty"` // of those
+	Because string    `json:"because"`           // what there is too much of, for people
+	Began   time.Time `json:"began"`
+	Turned  int64     `json:"turned"`          // requests, since then
+	Flags   string    `json:"flags,omitempty"` // flags up to this importance are off; "": none are
 }
 
 // Mirror counts copies of a service's requests by how their answers compare

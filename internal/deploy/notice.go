@@ -19,6 +19,7 @@ const (
 	OnFailed      Occasion = "failed"      // something else did not work, and nothing was changed by it
 	OnMaintenance Occasion = "maintenance" // maintenance was begun or ended
 	OnFreeze      Occasion = "freeze"      // a freeze was begun or ended, or overridden
+	OnShedding    Occasion = "shedding"    // requests are turned away for want of capacity, more of them, or none any more
 	OnTest        Occasion = "test"        // `segue notify test`
 )
 

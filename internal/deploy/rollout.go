@@ -45,6 +45,12 @@ const (
 	Reopened Phase = "reopened" // by command
 )
 
+// Where shedding stands, in the history.
+const (
+	TurningAway Phase = "under way" // requests are turned away
+	LetIn       Phase = "over"      // by itself
+)
+
 // Ended reports whether the phase is final.
 func (p Phase) Ended() bool { return p == Done || p == RolledBack }
 
@@ -138,6 +144,8 @@ const (
 	KindLock   Kind = "lock"
 	// KindMaintenance is none either, and told of likewise.
 	KindMaintenance Kind = "maintenance"
+	// KindShedding is a time in which a service was short of capacity.
+	KindShedding Kind = "shedding"
 
 	// KindSource is a commit of a source of which no rollout has come.
 	KindSource Kind = "source"

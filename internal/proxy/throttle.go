@@ -40,8 +40,8 @@ const (
 	calmBelow = 0.7
 	calmFor   = 2 * time.Second
 	smoothFor = time.Second
-	// fall is in points a second: ten seconds for a rank.
-	fall = 10.0
+	// fall is in points a second: five seconds for a rank.
+	fall = 20.0
 	// standFor is what the end of a rank is given to take effect, before the next is
 	// touched: requests that are in already have to be answered first.
 	standFor = 500 * time.Millisecond
