@@ -83,8 +83,7 @@ func (c *killing) deployed(t *testing.T, kill string) (*harness.World, *harness.
 }
 
 func (c *killing) file(w *harness.World, env, more string) {
-	const probes = "\nprobes: { startup: { http: /health, every: 20ms, failures: 60 }, readiness: { http: /health } }"
-	w.Web(c.replicas, env, more+probes)
+	w.Web(c.replicas, env, more+"\n"+harness.Probes(20*time.Millisecond, env, 60))
 }
 
 // deploys begins the rollout.

@@ -55,8 +55,7 @@ func customersIn(t *testing.T, url string) *sql.DB {
 }
 
 func (c *onPostgres) yaml(more string) {
-	const probes = "\nprobes: { startup: { http: /health, every: 20ms, failures: 60 }, readiness: { http: /health } }"
-	c.Web(1, `DATABASE_URL: "${DATABASE_URL}"`, more+probes)
+	c.Web(1, `DATABASE_URL: "${DATABASE_URL}"`, more+"\n"+harness.Probes(20*time.Millisecond, "", 0))
 }
 
 func (c *onPostgres) killedIn(phase, holds string) {

@@ -45,8 +45,7 @@ func serving(t *testing.T, kill string) (*changing, *harness.Agent) {
 }
 
 func (c *changing) yaml(more string) {
-	const probes = "\nprobes: { startup: { http: /health, every: 20ms, failures: 60 }, readiness: { http: /health } }"
-	c.Web(1, fmt.Sprintf("DATABASE_URL: %q", "sqlite:"+c.file), more+probes)
+	c.Web(1, fmt.Sprintf("DATABASE_URL: %q", "sqlite:"+c.file), more+"\n"+harness.Probes(20*time.Millisecond, "", 0))
 }
 
 // deploys begins the deploy of release 2.

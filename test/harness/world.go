@@ -105,10 +105,20 @@ func (w *World) Web(replicas int, env, more string) {
 		more += "\nstrategy: { surge: 1 }"
 	}
 	if !strings.Contains(more, "probes:") {
-		more += "\nprobes: { startup: { http: /health, every: 50ms, failures: 40 }, readiness: { http: /health } }"
+		more += "\n" + Probes(50*time.Millisecond, env, 40)
 	}
 	w.Write("segue.yaml", fmt.Sprintf("service: web\nlisten: 127.0.0.1:%d\nrelease: { files: [bin], command: bin/service }\nreplicas: %d\nenv: { %s }\n%s\n",
 		w.Port, replicas, env, more))
+}
+
+// Probes is the key of that name, for the test service with such an environment.
+// One that never gets ready (BROKEN) is asked so many times whether it has started;
+// any other has a minute for it, since these machines stand still for seconds at times.
+func Probes(every time.Duration, env string, broken int) string {
+	if !strings.Contains(env, "BROKEN") {
+		broken = int(time.Minute / every)
+	}
+	return fmt.Sprintf("probes: { startup: { http: /health, every: %s, failures: %d }, readiness: { http: /health } }", every, broken)
 }
 
 // URL is where the service listens.

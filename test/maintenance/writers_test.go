@@ -43,7 +43,7 @@ func open(t *testing.T, more string) *shop {
 func (s *shop) settings(more string) {
 	s.Web(2, fmt.Sprintf("DATABASE: %q", s.primary), fmt.Sprintf(
 		"maintenance: { env: { DATABASE: %q }, retry_after: 1s }\ndrain: { timeout: 2s, spread: 0s }\n"+
-			"probes: { startup: { http: /, every: 50ms, failures: 20 }, readiness: { http: / } }\n%s", s.replica, more))
+			"probes: { startup: { http: /, every: 50ms, failures: 1200 }, readiness: { http: / } }\n%s", s.replica, more))
 }
 
 // mode fails the test unless every instance is in it; "" is that for writes.

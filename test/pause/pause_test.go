@@ -30,7 +30,7 @@ func paused(t *testing.T) (*harness.World, *harness.Agent, *harness.Drill) {
 	w.Must(0, "deploy")
 	d := w.Drill(100, func(p *drill.Plan) { p.Timeout = 50 * time.Second })
 	d.More(30)
-	w.Must(0, "pause", "--for", "60s", "--wait", "--why", "the database moves")
+	w.Must(0, "pause", "--for", "60s", "--max", "10000", "--wait", "--why", "the database moves")
 	w.Until("requests are parked", func() bool { return w.Service("web").Held > 50 })
 	return w, agent, d
 }

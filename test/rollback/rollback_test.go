@@ -24,15 +24,17 @@ func up(t *testing.T, replicas int, more string) (*harness.World, *harness.Drill
 
 func TestBadReleases(t *testing.T) {
 	t.Parallel()
-	const probes = "probes: { startup: { http: /health, every: 20ms, failures: 100 }, readiness: { http: /health } }\nstrategy: { surge: 1, min_ready: 300ms }"
+	more := func(env, minReady string) string {
+		return harness.Probes(20*time.Millisecond, env, 100) + "\nstrategy: { surge: 1, min_ready: " + minReady + " }"
+	}
 	for _, c := range []struct{ name, env, says string }{
 		{"never gets ready", "BROKEN: 1", "503"},
 		{"exits at once", "EXIT: 1", "told to exit at once"},
 		{"crashes after it was ready", "CRASH_AFTER: 200ms", "told to crash"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w, d := up(t, 3, probes)
-			w.Web(3, c.env, probes)
+			w, d := up(t, 3, more("", "100ms"))
+			w.Web(3, c.env, more(c.env, "10s")) // by which the last of them has crashed, on a busy machine too
 			r := w.Must(3, "deploy")
 			if !strings.Contains(r.Out, c.says) {
 				t.Errorf("the user is not told %q:\n%s", c.says, r.Out)
@@ -129,12 +131,11 @@ func TestFailedReleasesPushOutNothing(t *testing.T) {
 // TestHangingStart ends by the progress deadline, not never.
 func TestHangingStart(t *testing.T) {
 	t.Parallel()
-	const more = "probes: { startup: { http: /health, every: 1s, failures: 3 } }\nstrategy: { surge: 1, progress_deadline: 5s }"
-	w, d := up(t, 2, more)
-	w.Web(2, "BROKEN: 1", more)
+	w, d := up(t, 2, "strategy: { surge: 1 }")
+	w.Web(2, "BROKEN: 1", "probes: { startup: { http: /health, every: 1s, failures: 3 } }\nstrategy: { surge: 1, progress_deadline: 5s }")
 	began := time.Now()
 	w.Must(3, "deploy")
-	if took := time.Since(began); took > 30*time.Second {
+	if took := time.Since(began); took > 3*time.Minute {
 		t.Errorf("took %s", took)
 	}
 	d.None()

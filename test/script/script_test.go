@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -31,7 +30,6 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
-		Deadline:           time.Now().Add(4 * time.Minute), // a command that hangs is ended and shown
 		Cmds:               commands,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", path)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/seguehq/segue/drill"
 	"github.com/seguehq/segue/test/harness"
@@ -149,10 +150,10 @@ func TestFromProxyAndBack(t *testing.T) {
 func TestBadReleaseOfTheOtherKind(t *testing.T) {
 	t.Parallel()
 	short := strings.Replace(direct, "failures: 200", "failures: 10", 1)
-	behind := "probes: { startup: { http: /health, every: 50ms, failures: 10 }, readiness: { http: /health } }"
+	behind := func(env string) string { return harness.Probes(50*time.Millisecond, env, 10) }
 	for _, c := range []struct{ name, good, bad string }{
-		{"from the proxy", behind, short},
-		{"to the proxy", direct, behind},
+		{"from the proxy", behind(""), short},
+		{"to the proxy", direct, behind("BROKEN: 1")},
 		{"on the socket", direct, short},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -59,8 +59,8 @@ func (r *repo) push(branch string, n int, more string, flags ...string) string {
 listen: 127.0.0.1:%d
 release: { build: "mkdir -p bin && cp %s bin/service && echo built $SEGUE_COMMIT", files: [bin], command: bin/service }
 env: { N: %d }
-probes: { startup: { http: /health, every: 50ms, failures: 40 }, readiness: { http: /health } }
-`, r.w.Port, filepath.Join(r.w.Dir, "bin", "service"), n)
+%s
+`, r.w.Port, filepath.Join(r.w.Dir, "bin", "service"), n, harness.Probes(50*time.Millisecond, more, 40))
 	for _, key := range []string{"release", "env"} {
 		if strings.Contains(more, key+":") { // in place of ours
 			yaml = regexp.MustCompile("(?m)^"+key+":.*\n").ReplaceAllString(yaml, "")
