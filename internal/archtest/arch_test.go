@@ -111,7 +111,7 @@ var rules = map[string]struct {
 		"internal/probe", "internal/proxy", "internal/rollout", "internal/webhook", "store", "store/open"}, "the composition root"},
 	"internal/cli": {[]string{"check", "drill", "featureflag", "featureflag/ofrep", "internal/agent", "internal/calendar", "internal/config", "internal/control", "internal/deploy",
 		"internal/engine/ecs", "internal/engine/kubernetes", "internal/engine/kubernetes/drilljob", "internal/engine/kubernetes/manifest", "internal/engine/process", "internal/image", "internal/journal", "internal/lint", "internal/lint/compose", "internal/lint/kubernetes",
-		"internal/lint/systemd", "internal/proxy", "internal/source", "job", "message", "migrate", "store", "store/open"}, "it starts each of the processes and shows what they tell"},
+		"internal/lint/systemd", "internal/proxy", "internal/source", "job", "message", "migrate", "page", "store", "store/open"}, "it starts each of the processes and shows what they tell"},
 
 	"page": {nil, "a script for browsers knows nothing of who serves it"},
 

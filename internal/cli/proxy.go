@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/seguehq/segue/internal/proxy"
+	"github.com/seguehq/segue/page"
 )
 
 type proxyCmd struct{}
@@ -14,5 +15,6 @@ func (c *proxyCmd) Run(e *env) error {
 		return &exitError{exitUsage, "proxy: " + err.Error() + "; the agent starts it, users do not"}
 	}
 	o.Version, o.Log, o.Flags = version(), slog.New(slog.NewTextHandler(e.err, nil)), serveFlags
+	o.Script = string(page.JS())
 	return proxy.Run(e, o)
 }

@@ -50,6 +50,7 @@ func (x *exchange) passHead(a *answer) {
 		h["Content-Type"] = nil // or net/http guesses one
 	}
 	x.signRelease(h)
+	x.signPage(h, a.status)
 	x.stick(h)
 	x.sayGoodbye(h)
 	x.answered(a.status)
@@ -57,8 +58,11 @@ func (x *exchange) passHead(a *answer) {
 }
 
 func (x *exchange) signRelease(h http.Header) {
-	if x.r.Header[drillHeader] != nil {
-		h["Segue-Release"] = []string{x.in.Release}
+	drill := x.r.Header[drillHeader] != nil
+	if drill || x.target.cfg.Skew != nil {
+		h[releaseName] = []string{x.in.Release}
+	}
+	if drill {
 		h["Segue-Instance"] = []string{x.in.ID}
 	}
 }

@@ -39,6 +39,7 @@ func (p *proxy) apply(c Config) error {
 	p.certs.acme.follow(c, p.where)
 	for name, s := range p.services {
 		p.callUp(s)
+		s.pages.changed.ring()
 		if t.targets[name] == nil {
 			delete(p.services, name)
 			p.stats.dropService(name)
@@ -82,6 +83,7 @@ func (p *proxy) target(t *table, s Service, old *table) *target {
 	tg.ranking = s.Shedding.ranking()
 	tg.plain = tg.isPlain()
 	tg.hasOwn, tg.flags = s.hasOwn() && tg.cfg.Protocol != TCP, p.flagsOf(&s, old.targets[s.Name])
+	tg.crews, tg.news = s.Skew.crews(tg.instances), tg.newsNow()
 	tg.pause(p.clock())
 	tg.close(p.clock())
 	t.targets[s.Name] = tg

@@ -56,6 +56,7 @@ type wish struct {
 	write  bool        // it counts among the service's writes, too
 	lot    uint32      // below lots: its number among a Split's clients
 	token  string      // of the instance that its sticky client would rather have; "" any
+	stay   string      // the release that its page is of; "" any
 	listen string      // key of the listener that it came by
 	header http.Header // nil where there is none to look at
 }

@@ -128,6 +128,8 @@ type Service struct {
 	Mirror  *Mirror  `json:"mirror,omitempty"`  // copies requests; nil does not
 	// Shedding turns requests away while the service is short of capacity; nil does not.
 	Shedding *Shedding `json:"shedding,omitempty"`
+	// Skew is for pages in browsers that outlive a release; nil is for none.
+	Skew *Skew `json:"skew,omitempty"`
 	// Pages are whole HTML pages by the status of a refusal, for those who would
 	// rather read HTML than JSON.
 	Pages map[int]string `json:"pages,omitempty"`
@@ -271,6 +273,9 @@ func (s Service) validate() error {
 	}
 	if err := s.Split.validate(&s); err != nil {
 		fail("split: %w", err)
+	}
+	if err := s.Skew.validate(); err != nil {
+		fail("skew: %w", err)
 	}
 	if err := s.Shedding.validate(); err != nil {
 		fail("shedding: %w", err)

@@ -128,6 +128,11 @@ func (m *SplitMatch) isOf(values func(yield func(string) bool)) bool {
 // none that is well and was not tried, another release with a share has its turn;
 // one of the first is still better than one that is as bad of another.
 func (t *target) choose(w *wish, now int64, tried []*instance) *instance {
+	if w.stay != "" {
+		if in := t.stayWith(w, now, tried); in != nil {
+			return in
+		}
+	}
 	d := t.division
 	if d == nil {
 		if in := t.favourite(w.token, now, tried); in != nil {

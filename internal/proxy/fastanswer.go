@@ -16,7 +16,7 @@ func (t *trip) head() {
 		return
 	}
 	r := &l.response
-	if err != nil || r.Parse(b[:end]) != nil || !isPlainAnswer(r, view(t.method) == "HEAD") {
+	if err != nil || r.Parse(b[:end]) != nil || !isPlainAnswer(r, view(t.method) == "HEAD") || r.Status == 404 && t.mayBeKept() {
 		t.handOver(&resumed{})
 		return
 	}
@@ -58,7 +58,7 @@ func (t *trip) appendHead(b []byte, r *wire.Response, head []byte) []byte {
 	from, to := 0, r.Line
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if endsHere(f.Kind, r.Status) || r.Nominated != nil && f.Kind == wire.Other && r.Ends(f.Name) {
+		if endsHere(f.Kind, r.Status) || t.target.cfg.Skew != nil && isReleaseName(f.Name) || r.Nominated != nil && f.Kind == wire.Other && r.Ends(f.Name) {
 			continue
 		}
 		if f.From != to {
@@ -71,9 +71,11 @@ func (t *trip) appendHead(b []byte, r *wire.Response, head []byte) []byte {
 	if !r.Dated {
 		b = append(append(append(b, "Date: "...), t.c.loop.httpDate()...), "\r\n"...)
 	}
+	if t.drill || t.target.cfg.Skew != nil {
+		b = append(append(append(b, releaseName+": "...), t.in.Release...), "\r\n"...)
+	}
 	if t.drill {
-		b = append(append(append(b, "Segue-Release: "...), t.in.Release...), "\r\nSegue-Instance: "...)
-		b = append(append(b, t.in.ID...), "\r\n"...)
+		b = append(append(append(b, "Segue-Instance: "...), t.in.ID...), "\r\n"...)
 	}
 	if t.last {
 		b = append(b, "Connection: close\r\n"...)

@@ -70,6 +70,14 @@ func (c *client) depart(r *wire.Request, end int) {
 		return
 	}
 	w := wish{write: !isSafe(view(r.Method)), lot: target.lotFor(&c.sender), listen: c.listener.key}
+	if target.cfg.Skew != nil {
+		page := pagedFast(r)
+		if page.document { // it gets a cookie
+			c.leave(nil)
+			return
+		}
+		w.stay = page.release
+	}
 	in, now := l.p.claimFor(&w, target.name, nil)
 	if in == nil {
 		c.leave(nil)
@@ -80,6 +88,7 @@ func (c *client) depart(r *wire.Request, end int) {
 		c.leave(nil)
 		return
 	}
+	w.stay = "" // it is in the client's buffer, and has done its work
 	t := l.newTrip()
 	whole := end + int(r.Length)
 	*t = trip{
@@ -120,8 +129,10 @@ func (t *target) isOwn(r *wire.Request) bool {
 }
 
 // pathOf is the path of a request, without escapes, for as long as the request is.
-func pathOf(r *wire.Request) string {
-	path := view(r.Path)
+func pathOf(r *wire.Request) string { return unescaped(r.Path) }
+
+func unescaped(b []byte) string {
+	path := view(b)
 	if strings.IndexByte(path, '%') >= 0 {
 		path = unescape(path)
 	}
@@ -155,7 +166,7 @@ func appendRequest(b []byte, r *wire.Request, head []byte, t *target, s *sender)
 	from, to := 0, 0 // of lines to be copied
 	for i := range r.Fields {
 		f := &r.Fields[i]
-		if !passesOn(f.Kind) || r.Nominated != nil && r.Ends(f.Name) {
+		if !passesOn(f.Kind) || t.cfg.Skew != nil && isReleaseName(f.Name) || r.Nominated != nil && r.Ends(f.Name) {
 			continue
 		}
 		if f.From != to {

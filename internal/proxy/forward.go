@@ -40,6 +40,8 @@ type exchange struct {
 	wish    wish     // what the choice of an instance looks at
 	newLot  bool     // the client is to be told its lot
 
+	document bool // a page is loaded
+
 	// How the exchange is asked to end. What askedToEnd uses is set under the
 	// farewell's lock.
 	flight flight
@@ -114,6 +116,7 @@ func (x *exchange) serve() {
 	x.wish.listen, x.wish.header = x.conn.listener.key, x.r.Header
 	x.unstick()
 	x.draw()
+	x.findPage()
 	x.upgrade = upgradeOf(x.r)
 	x.wish.write = !isSafe(x.r.Method) || x.upgrade != ""
 	if x.resumed == nil && x.isClosed() {
@@ -274,6 +277,12 @@ func (x *exchange) receive(c *upConn, sendErr error) bool {
 			return x.takenBack(why)
 		}
 		return x.noHead(c, err)
+	}
+	if f := x.findAsset(a.status); f != nil {
+		x.unwatch(c)
+		c.Close()
+		x.serveAsset(f)
+		return true
 	}
 	if a.status == http.StatusSwitchingProtocols {
 		if x.unwatch(c) {

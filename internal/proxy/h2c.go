@@ -88,6 +88,10 @@ func (x *exchange) tryH2() bool {
 	if timer != nil {
 		timer.Stop()
 	}
+	if f := x.findAsset(res.StatusCode); f != nil {
+		x.serveAsset(f)
+		return true
+	}
 	h := x.w.Header()
 	passFields(h, res.Header)
 	for k := range res.Trailer {

@@ -84,7 +84,7 @@ func startConfig(t testing.TB, ln *net.TCPListener, cfg proxy.Config, drain time
 	r := &running{t: t, addr: ln.Addr().String(), client: proxy.NewClient(path), stop: cancel, ended: make(chan error, 1), cfg: cfg}
 	o := proxy.Options{
 		Control: file(t, control.(*net.UnixListener)), Listeners: map[string]*os.File{key: file(t, ln)},
-		Config: &own, Log: quiet(), Version: "test", DrainTimeout: drain, General: general, Flags: fakeFlags,
+		Config: &own, Log: quiet(), Version: "test", DrainTimeout: drain, General: general, Flags: fakeFlags, Script: "/* a script */",
 	}
 	control.Close()
 	go func() { r.ended <- proxy.Run(ctx, o); close(r.ended) }()

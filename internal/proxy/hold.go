@@ -23,6 +23,7 @@ type service struct {
 	rates    limiter
 	mirrors  mirrorLog
 	shedder  shedder
+	pages    newsState
 	ejecting sync.Mutex
 }
 

@@ -18,7 +18,7 @@ const mostOwnBody = 1 << 20
 var refuseOwn = refusal{404, "not-found", "Segue has nothing here.", 0}
 
 // hasOwn tells whether the proxy itself answers anything for the service.
-func (s *Service) hasOwn() bool { return s.OFREP || len(s.Flags) > 0 }
+func (s *Service) hasOwn() bool { return s.OFREP || len(s.Flags) > 0 || s.Skew != nil }
 
 // ownPart gives what follows ownPath in the path of a request that the proxy
 // itself is to answer: "/ofrep/v1/…". For a service that is nothing but flags
@@ -44,6 +44,10 @@ func (x *exchange) ownHandler(rest string) http.Handler {
 	switch {
 	case strings.HasPrefix(rest, "/ofrep/v1/"):
 		return x.target.flags.handler()
+	case rest == "/segue.js" && x.p.script != "":
+		return readOnly(x.serveScript)
+	case rest == "/events":
+		return readOnly(x.serveNews)
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ type target struct {
 
 	tokens map[string]*instance // by what a sticky client's cookie says
 
+	crews map[string][]*instance // by release: those that a page can stay with; nil without Skew
+	news  news                   // what pages are told
+
 	pausedUntil int64 // of clock; in the past when there is no pause
 	opensAt     int64 // of clock, when maintenance ends by itself; 0 it does not
 }

@@ -34,6 +34,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// Flags evaluates flags; nil: a table's Flags are passed over.
 	Flags FlagServer
+	// Script is segue.js, which is given under /.segue/; "" is none.
+	Script string
 	// General keeps every connection off the fast path, for tests and
 	// measurements.
 	General bool
@@ -41,16 +43,17 @@ type Options struct {
 
 // proxy is one running proxy.
 type proxy struct {
-	log     *slog.Logger
-	version string
-	began   time.Time
-	table   atomic.Pointer[table]
-	tick    atomic.Int64 // clock, to the second
-	leaving atomic.Bool  // told to quit
-	hungUp  atomic.Int64 // the goodbyes after up to which time are said; never none
-	quit    chan struct{}
-	quitNow sync.Once
-	gone    chan struct{} // closed when listeners are closed
+	log               *slog.Logger
+	version           string
+	script, scriptTag string
+	began             time.Time
+	table             atomic.Pointer[table]
+	tick              atomic.Int64 // clock, to the second
+	leaving           atomic.Bool  // told to quit
+	hungUp            atomic.Int64 // the goodbyes after up to which time are said; never none
+	quit              chan struct{}
+	quitNow           sync.Once
+	gone              chan struct{} // closed when listeners are closed
 
 	conns  connSet
 	certs  certs
@@ -129,7 +132,8 @@ func Run(ctx context.Context, o Options) error {
 
 func newProxy(o Options) *proxy {
 	p := &proxy{
-		log: o.Log, version: o.Version, began: time.Now(), drainTimeout: cmp.Or(o.DrainTimeout, 30*time.Second), flagServer: o.Flags,
+		log: o.Log, version: o.Version, script: o.Script, scriptTag: tagOf(o.Script),
+		began: time.Now(), drainTimeout: cmp.Or(o.DrainTimeout, 30*time.Second), flagServer: o.Flags,
 		quit: make(chan struct{}), gone: make(chan struct{}), shedBell: make(chan struct{}, 1),
 		services: map[string]*service{}, listeners: map[string]*listener{},
 	}

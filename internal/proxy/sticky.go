@@ -57,7 +57,12 @@ func (x *exchange) stick(h http.Header) {
 }
 
 func (x *exchange) setCookie(h http.Header, name, value string, ttl time.Duration) {
-	c := name + "=" + value + "; Path=/; HttpOnly; SameSite=Lax"
+	x.setCookieFor(h, name, value, ttl, "; HttpOnly")
+}
+
+// setCookieFor is setCookie for others, too, unless more says HttpOnly.
+func (x *exchange) setCookieFor(h http.Header, name, value string, ttl time.Duration, more string) {
+	c := name + "=" + value + "; Path=/" + more + "; SameSite=Lax"
 	if x.overTLS() {
 		c += "; Secure"
 	}
