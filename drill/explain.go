@@ -64,6 +64,9 @@ func explainByState(f *Failure) string {
 			"or hangs, and the connection was not closed."
 	case f.Class == Timeout:
 		return "Connected, and no answer came in time: the connection was accepted by the kernel but not by the process, or the process hangs."
+	case f.Class == Unavailable && f.SegueError == "shed":
+		return "Segue's proxy turned it away on purpose: the service was short of capacity, and this request matters less than others do " +
+			"(shedding in segue.yaml). That is no fault of a release. Either the drill asks for more than the service can do, or the bounds are too low."
 	case f.Class == Unavailable && f.RetryAfter != "":
 		return explanations[Unavailable] + " It asked to come back after: " + f.RetryAfter + "."
 	default:

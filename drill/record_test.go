@@ -2,6 +2,7 @@ package drill
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -75,6 +76,15 @@ func TestEveryClassIsExplained(t *testing.T) {
 		if explain(&Failure{Class: c}) == "" || classWords[c] == "" {
 			t.Errorf("%s is not", c)
 		}
+	}
+}
+
+// TestShedIsExplained: what was turned away on purpose is told apart from a service
+// without an instance.
+func TestShedIsExplained(t *testing.T) {
+	why := explain(&Failure{Class: Unavailable, RetryAfter: "3", SegueError: "shed"})
+	if !strings.Contains(why, "on purpose") || why == explain(&Failure{Class: Unavailable, RetryAfter: "3"}) {
+		t.Error(why)
 	}
 }
 

@@ -170,3 +170,18 @@ func flips(dials []float64) (n int) {
 	}
 	return n
 }
+
+// What a request pays: while there is capacity, a look at a number.
+func BenchmarkSheds(b *testing.B) {
+	s := &Shedding{InFlight: 100, Routes: []Ranked{{"/checkout", ImportanceCritical}, {"/account", ImportanceHigh}, {"/search", ImportanceLow}, {"/recommendations", ImportanceLow}}}
+	t := target{service: &service{}, cfg: Service{Shedding: s}, ranking: s.ranking()}
+	for name, dial := range map[string]int32{"off": 0, "on": 600} {
+		b.Run(name, func(b *testing.B) {
+			t.shedder.dial.Store(dial)
+			b.ReportAllocs()
+			for b.Loop() {
+				t.sheds("/products/4711")
+			}
+		})
+	}
+}

@@ -85,7 +85,13 @@ func serve(ctx context.Context, boot time.Time) {
 	})
 	every, _ := strconv.ParseInt(os.Getenv("ERROR_EVERY"), 10, 64) // 0: none fails
 	var asked atomic.Int64
+	workers, _ := strconv.Atoi(os.Getenv("WORKERS")) // 0: as many as there are requests
+	work := make(chan struct{}, workers)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		if workers > 0 {
+			work <- struct{}{}
+			defer func() { <-work }()
+		}
 		time.Sleep(duration("WORK"))
 		if every > 0 && asked.Add(1)%every == 0 {
 			http.Error(w, "told to fail", http.StatusInternalServerError)
