@@ -38,6 +38,9 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if flags := os.Getenv(ofrepEnv); flags != "" {
+		log.Fatal(serveOFREP(flags))
+	}
 	os.Exit(m.Run())
 }
 
