@@ -104,7 +104,9 @@ func TestCompiledIsTheLibraryAtRandom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		alike(t, string(rule), Context{Key: []string{"", "me"}[random.IntN(2)], Attributes: someone()})
+		who := Context{Key: []string{"", "me"}[random.IntN(2)], Attributes: someone()}
+		alike(t, string(rule), who)
+		alike(t, `{"if":[`+string(rule)+`,"yes","no"]}`, who)
 		if t.Failed() {
 			return
 		}

@@ -72,7 +72,7 @@ func operator(tree any, name string, args any) node {
 	}
 	switch {
 	case name == "if" || name == "?:":
-		return conditional(nodes(list))
+		return conditional(list)
 	case name == "and" || name == "or":
 		return junction(nodes(list), name == "or")
 	case (name == "!" || name == "!!") && len(list) == 1:
@@ -197,15 +197,23 @@ func step(x any, part string) any {
 	return nil
 }
 
-func conditional(clauses []node) node {
+func conditional(list []any) node {
+	clauses := make([]node, len(list))
+	conditions := make([]test, len(list)/2)
+	for i, x := range list {
+		if i%2 == 0 && i+1 < len(list) {
+			clauses[i], conditions[i/2] = condition(x)
+		} else {
+			clauses[i] = compile(x)
+		}
+	}
 	return func(e env) value {
-		for i := 0; i+1 < len(clauses); i += 2 {
-			v := clauses[i](e)
-			if v.kind == failed {
-				return v
-			}
-			if v.truth() {
-				return clauses[i+1](e)
+		for i, holds := range conditions {
+			switch holds(e) {
+			case yes:
+				return clauses[2*i+1](e)
+			case bad:
+				return clauses[2*i](e)
 			}
 		}
 		if len(clauses)%2 == 1 {
@@ -275,9 +283,11 @@ func dealing(tree any, list []any) node {
 	case string:
 		by, list = literal(t), list[1:]
 	case map[string]any:
-		by, list = compile(t), list[1:]
+		list = list[1:]
 		if of, ok := t["cat"].([]any); ok && len(t) == 1 && len(of) > 1 {
 			texts = nodes(of)
+		} else {
+			by = compile(t)
 		}
 	case []any:
 	default:

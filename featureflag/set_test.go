@@ -147,6 +147,24 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// TestDeep: what is within the limits is compiled and evaluated at once, however it is nested.
+func TestDeep(t *testing.T) {
+	for _, around := range []string{`{"if": [%s, "a", "b"]}`, `{"if": [{"and": [%s, 1]}, "a", "b"]}`, `{"if": [{"==": [%s, "a"]}, "a", "b"]}`,
+		`{"!": [%s]}`, `{"!": %s}`, `{"or": [{"and": [%s, 1]}, 2]}`, `{"fractional": [{"cat": ["x", %s]}, ["a", 1], ["b", 1]]}`, `{"fractional": [%s, ["a", 1], ["b", 1]]}`,
+		`{"fractional": [["a", %s], ["b", 1]]}`, `{"in": [%s, ["a"]]}`, `{"merge": [%s, %[1]s]}`, `{"substr": [%s, 0]}`} {
+		rule := `{"var": "x"}`
+		for {
+			next := fmt.Sprintf(around, rule)
+			tree, err := newResolver(nil).targeting(json.RawMessage(next))
+			if err != nil || check(tree, false) != nil || len(next) > 20_000 {
+				break
+			}
+			rule = next
+		}
+		alike(t, rule, Context{Key: "me", Attributes: map[string]any{"x": "a"}})
+	}
+}
+
 // TestHostileEvaluation: what a definition or a context makes huge ends with an error.
 func TestHostileEvaluation(t *testing.T) {
 	list := make([]any, 2*maxContext)
