@@ -82,7 +82,7 @@ func all(terms []test, or bool) test {
 // short is a comparison with strings that are written there, and long any other.
 func short(name string, a, b any, long test) test {
 	if name == "in" {
-		return within(a, b, long)
+		return membershipOf(a, b, long)
 	}
 	s, ok := b.(string)
 	if !ok {
@@ -102,8 +102,8 @@ func short(name string, a, b any, long test) test {
 	return long
 }
 
-// within is "in" of strings: one of a list, or a part of an attribute.
-func within(a, b any, long test) test {
+// membershipOf is "in" of strings: one of a list, or a part of an attribute.
+func membershipOf(a, b any, long test) test {
 	if part, ok := a.(string); ok {
 		return ofText(b, long, func(x string) bool { return strings.Contains(x, part) })
 	}
