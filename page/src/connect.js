@@ -86,7 +86,8 @@ function begin(options) {
     if (own && (options.notice || n.breaking)) line.offer(true);
   }
 
-  addEventListener("segue:stuck", () => line.offer(true));
+  const stuck = () => line.offer(true);
+  addEventListener("segue:stuck", stuck);
   const whenParsed = (then) => (document.readyState === "loading" ? addEventListener("DOMContentLoaded", then, { once: true }) : then());
   if (options.restore === true) whenParsed(() => keep.restore());
   const silence = listen(options.events, heard);
@@ -103,6 +104,7 @@ function begin(options) {
     restore: () => keep.restore(),
     close() {
       silence();
+      removeEventListener("segue:stuck", stuck);
       requests.close();
       reload.close();
       keep.close();

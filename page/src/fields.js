@@ -85,23 +85,26 @@ export function read(field) {
 }
 
 // write puts it back, and says so as typing does, so that frameworks take notice.
-// It reports whether there was anything to do.
 export function write(field, content) {
-  if (JSON.stringify(read(field)) === JSON.stringify(content)) return false;
+  if (JSON.stringify(read(field)) === JSON.stringify(content)) return;
+  if (typeof content === "boolean") {
+    // What is not chosen among radio buttons follows from what is.
+    if (content || field.type === "checkbox") field.click();
+    return;
+  }
   if (!form(field)) field.replaceChildren(...content.map(grow));
   else if (field.tagName === "SELECT") for (const o of field.options) o.selected = content.includes(o.value);
-  else set(field, typeof content === "boolean" ? "checked" : "value", content);
+  else set(field, content);
   field.dispatchEvent(new Event("input", { bubbles: true, composed: true }));
-  field.dispatchEvent(new Event("change", { bubbles: true }));
-  return true;
+  if (form(field)) field.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
-// set goes past what a framework has put in front of the property of one element (React
+// set goes past what a framework has put in front of the value of one element (React
 // does, and takes an assignment for its own).
-function set(field, property, content) {
+function set(field, content) {
   let up = Object.getPrototypeOf(field);
-  while (!Object.hasOwn(up, property)) up = Object.getPrototypeOf(up);
-  Object.getOwnPropertyDescriptor(up, property).set.call(field, content);
+  while (!Object.prototype.hasOwnProperty.call(up, "value")) up = Object.getPrototypeOf(up);
+  Object.getOwnPropertyDescriptor(up, "value").set.call(field, content);
 }
 
 const marks = /^(a|b|blockquote|br|code|div|em|h[1-6]|hr|i|li|ol|p|pre|s|span|strong|sub|sup|u|ul)$/;

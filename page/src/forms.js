@@ -93,7 +93,6 @@ export function keeper(tell) {
     restore,
     // quiet is how many ms ago somebody has typed.
     quiet: () => Date.now() - typed,
-    any: () => Array.from(touched).some((f) => f.isConnected && mayKeep(f, was)),
     close() {
       over.abort();
       was.close();

@@ -3,17 +3,14 @@
 // without inline styles, so that the strictest Content-Security-Policy and Trusted
 // Types have nothing against it.
 
-const css = `
-:host { all: initial; position: fixed; inset: auto 0 0; z-index: 2147483647; display: grid; justify-items: center; pointer-events: none; color-scheme: light dark }
-p { pointer-events: auto; display: flex; align-items: center; gap: .75rem; box-sizing: border-box; max-width: calc(100vw - 2rem); margin: 0 1rem 1rem; padding: .6rem .9rem;
-  font: 15px/1.4 system-ui, sans-serif; color: var(--segue-ink, #fff); background: var(--segue-back, #1c2330); border: 1px solid #5b6475; border-radius: 10px; box-shadow: 0 4px 16px #0004 }
-[hidden] { display: none }
-button { font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: 6px; padding: .15rem .7rem; cursor: pointer }
-button.x { border-color: transparent; padding: .15rem .45rem }
-button:focus-visible { outline: 2px solid currentColor; outline-offset: 2px }
-.said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
-@media print { :host { display: none } }
-`;
+const css = `:host{all:initial;position:fixed;inset:auto 0 0;z-index:2147483647;display:grid;justify-items:center;pointer-events:none}
+p{pointer-events:auto;display:flex;align-items:center;gap:.75rem;max-width:calc(100vw - 4rem);margin:0 1rem 1rem;padding:.6rem .9rem;font:15px/1.4 system-ui,sans-serif;color:var(--segue-ink,#fff);background:var(--segue-back,#1c2330);border:1px solid #5b6475;border-radius:10px;box-shadow:0 4px 16px #0004}
+[hidden]{display:none}
+button{font:inherit;color:inherit;background:none;border:1px solid;border-radius:6px;padding:.15rem .7rem;cursor:pointer}
+.x{border-color:#0000;padding:.15rem .45rem}
+:focus-visible{outline:2px solid;outline-offset:2px}
+.said{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
+@media print{:host{display:none}}`;
 
 // lines makes the place on the page when something is to be shown first.
 export function lines(texts, reload) {
@@ -50,6 +47,11 @@ export function lines(texts, reload) {
     root.append(said, waits, offers);
   }
 
+  // say has it read out. What stands in a place that has just been made is not.
+  function say(text) {
+    setTimeout(() => (said.textContent = text), 100);
+  }
+
   return {
     // wait says that the page waits so many seconds; undefined takes it away.
     wait(seconds) {
@@ -57,14 +59,14 @@ export function lines(texts, reload) {
       place();
       const text = seconds === undefined ? "" : fill(seconds > 0 ? texts.wait : texts.asking, seconds);
       count.textContent = text;
-      if (waits.hidden === Boolean(text)) said.textContent = text;
+      if (waits.hidden === Boolean(text)) say(text);
       waits.hidden = !text;
     },
     // offer says that there is a new version; false takes it away.
     offer(there) {
       if (!there && !host) return;
       place();
-      if (offers.hidden === there) said.textContent = there ? texts.release : "";
+      if (offers.hidden === there) say(there ? texts.release : "");
       offers.hidden = !there;
     },
     close: () => host?.remove(),

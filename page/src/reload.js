@@ -69,12 +69,17 @@ export function reloader({ keep, busy, may, spread, tell }) {
       keep.save();
       if (news?.breaking) sessionStorage.setItem(mark, news.breaking);
     } catch {
-      stop();
-      if (news?.breaking) tell("segue:stuck", news);
+      stuck(news);
       return false;
     }
     location.reload();
+    setTimeout(stuck, 10_000, news); // the page has asked its user, who has said no
     return true;
+  }
+
+  function stuck(news) {
+    stop();
+    if (news?.breaking) tell("segue:stuck", news);
   }
 
   function stop() {

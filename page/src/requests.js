@@ -19,30 +19,24 @@ export function wrap(release, waiter) {
   }
 
   window.fetch = function (input, init) {
-    let request;
-    try {
-      request = new Request(input, init);
-    } catch {
-      return fetch.call(this, input, init); // it says itself what is wrong
-    }
-    const change = !safe(request.method);
-    if (change) busy++;
-    const answer =
-      own(request.url) && init?.segue !== "off" ? ask(request, init?.segue === "wait") : fetch.call(window, request);
+    const change = !safe(String(init?.method ?? input?.method ?? "GET").toUpperCase());
+    const answer = own(input?.url ?? input) && init?.segue !== "off" ? ask(input, init) : fetch.call(window, input, init);
     if (!change) return answer;
+    busy++;
     return answer.finally(() => busy--);
   };
 
-  async function ask(request, marked) {
+  async function ask(input, init) {
+    const request = new Request(input, init);
     const plain = safe(request.method) && release() ? request.clone() : undefined;
     mark(request);
-    const patient = waiter && (safe(request.method) || marked || request.headers.has("Idempotency-Key"));
+    const patient = waiter && (safe(request.method) || init?.segue === "wait" || request.headers.has("Idempotency-Key"));
     try {
       return await (patient ? wait(request) : fetch.call(window, request));
     } catch (e) {
       // Redirected to another origin, a request with a header of ours is refused that
       // would go through without.
-      if (!plain || !(e instanceof TypeError) || request.signal.aborted) throw e;
+      if (!plain || !(e instanceof TypeError) || !navigator.onLine) throw e;
       return fetch.call(window, plain);
     }
   }
@@ -62,7 +56,7 @@ export function wrap(release, waiter) {
 
   XMLHttpRequest.prototype.open = function (method, url, ...rest) {
     open.call(this, method, url, ...rest);
-    asked.set(this, { method: String(method).toUpperCase(), own: own(new URL(url, document.baseURI)) });
+    asked.set(this, { method: String(method).toUpperCase(), own: own(url) });
   };
   XMLHttpRequest.prototype.send = function (body) {
     const q = asked.get(this);
@@ -88,7 +82,11 @@ export function wrap(release, waiter) {
 }
 
 function own(url) {
-  return new URL(url).origin === location.origin;
+  try {
+    return new URL(url, document.baseURI).origin === location.origin;
+  } catch {
+    return false; // it says itself what is wrong
+  }
 }
 
 function safe(method) {

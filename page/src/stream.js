@@ -38,7 +38,12 @@ export function listen(url, on) {
     r.lead = true;
     r.opened = Date.now();
     const source = (r.source = new EventSource(url));
-    source.onopen = () => (r.failures = 0);
+    source.onopen = () => {
+      r.failures = 0;
+      // Maintenance is told of while it lasts: who says nothing of it has none.
+      if (last.delete("maintenance"))
+        setTimeout(() => r.source === source && !last.has("maintenance") && take("maintenance", "{}", true), 2000);
+    };
     source.onerror = () => {
       // The browser itself comes back after what the server has said (retry:). It gives
       // up after an answer that is no stream, and never slows down.

@@ -21,7 +21,7 @@ export function waiting(most, show) {
 
   function wait(ms, signal) {
     return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
+      if (signal.aborted) return reject(signal.reason);
       const w = { at: Date.now() + ms, go: over(resolve) };
       const abort = over(() => reject(signal.reason));
       let timer = setTimeout(w.go, ms);

@@ -182,10 +182,11 @@ func circle(t *testing.T, b *browser) {
 	x := b.open(t, b.somebody(t), s.URL, noted)
 	for n, release := range []string{"2", "3"} {
 		s.say("release", `{"release":"`+release+`","breaking":"`+release+`"}`) // and the page is still that of 1
-		x.is(`performance.now() && segue.current === "` + release + `" && ` + shown + ` !== ""`)
-		if got := s.count(func() int { return s.loaded["/"] }); got != n+2 {
-			t.Errorf("loaded %d times for %d breaking releases", got, n+1)
-		}
+		until(t, "the page is loaded anew", func() bool { return s.count(func() int { return s.loaded["/"] }) >= n+2 })
+		x.is(`heard.some((h) => h.includes('"to":"` + release + `"')) && sessionStorage["segue:reloaded"] === "` + release + `" && ` + shown + ` !== ""`)
+	}
+	if n := s.count(func() int { return s.loaded["/"] }); n != 3 {
+		t.Errorf("loaded %d times for two breaking releases", n)
 	}
 }
 

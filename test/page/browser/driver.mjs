@@ -3,7 +3,7 @@
 import readline from "node:readline";
 import { chromium } from "playwright-core";
 
-const patience = 120_000; // ms; a busy machine is slow, and nothing here is about time
+const patience = Number(process.env.PATIENCE ?? 120_000); // ms; a busy machine is slow, and nothing here is about time
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
@@ -32,11 +32,22 @@ async function until(name, expression) {
   for (const end = Date.now() + patience; ; await new Promise((go) => setTimeout(go, 25))) {
     let got;
     try {
-      if (await tabs.get(name).evaluate(`Boolean(${expression})`)) return;
+      if (await soon(tabs.get(name).evaluate(`Boolean(${expression})`))) return;
     } catch (e) {
       got = e; // between two pages
     }
     if (Date.now() > end) throw got ?? new Error(`not true for two minutes: ${expression}`);
+  }
+}
+
+// soon gives up what a page may never answer that is replaced while it is asked.
+async function soon(answer) {
+  let timer;
+  const late = new Promise((_, no) => (timer = setTimeout(no, 10_000, new Error("no answer"))));
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
