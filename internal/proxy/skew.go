@@ -193,6 +193,8 @@ func (x *exchange) signPage(h map[string][]string, status int) {
 		return
 	}
 	x.setCookieFor(h, releaseCookie, x.in.Release, s.Stay+cookieLives, "")
+	// All tabs share the cookie. This is kept with the document, also in a cache.
+	h["Server-Timing"] = append(h["Server-Timing"], releaseCookie+`;desc="`+x.in.Release+`"`)
 }
 
 // isPage tells whether an answer is a page, or says that the one which the

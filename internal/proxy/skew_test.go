@@ -105,6 +105,9 @@ func TestSkewPages(t *testing.T) {
 			t.Errorf("%s: answered by the old release", name)
 		}
 		set := res.Header.Get("Set-Cookie")
+		if got := res.Header.Get("Server-Timing"); got != `segue-release;desc="8"` {
+			t.Errorf("%s: Server-Timing: %q", name, got)
+		}
 		if len(res.Cookies()) != 1 || res.Cookies()[0].Value != "8" || !strings.HasPrefix(set, "segue-release=8; Path=/; SameSite=Lax; Max-Age=87000") {
 			t.Errorf("%s: cookie %q", name, set)
 		}
