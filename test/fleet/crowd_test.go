@@ -163,7 +163,7 @@ func (cl *client) reprice(n int) error {
 
 // soon is how long an instance may answer with the old price: the store's
 // watchers are told within milliseconds, on a machine with nothing else to do.
-const soon = 3 * time.Second
+const soon = 30 * time.Second
 
 func (cl *client) seesPrice(at string, cents int) error {
 	var got struct{ Cents int }

@@ -109,7 +109,7 @@ func buildIn(t testing.TB, dir, name, pkg string, flags ...string) string {
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	unlock, err := lockShared()
+	unlock, err := lockShared(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,12 +127,13 @@ func buildIn(t testing.TB, dir, name, pkg string, flags ...string) string {
 
 func shared() string { return filepath.Join(Root(), "bin", "test") }
 
-// lockShared keeps others from bin/test until unlock.
-func lockShared() (unlock func(), err error) {
+// lockShared keeps others from a program in bin/test until unlock. They may build
+// another meanwhile.
+func lockShared(name string) (unlock func(), err error) {
 	if err := os.MkdirAll(shared(), 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(shared(), "lock"), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := os.OpenFile(filepath.Join(shared(), name+".lock"), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func nodeModules(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := lockShared()
+	unlock, err := lockShared("node")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -253,7 +253,7 @@ func (a *Agent) Stop() {
 	_ = a.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-a.over:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		a.w.T.Error("the agent does not end on SIGTERM")
 		a.Kill()
 	}

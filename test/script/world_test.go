@@ -41,7 +41,7 @@ func (w *world) close() {
 	if w.t.Failed() {
 		w.end()
 	} else {
-		for deadline := time.Now().Add(10 * time.Second); len(processes(w.dir)) > 0 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); len(processes(w.dir)) > 0 && time.Now().Before(deadline); {
 			time.Sleep(5 * time.Millisecond) // an instance that was killed is reaped by init
 		}
 	}

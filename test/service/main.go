@@ -123,25 +123,29 @@ func serve(ctx context.Context, boot time.Time) {
 	if os.Getenv("SAW") != "" {
 		handler = http.HandlerFunc(saw)
 	}
-	server := &http.Server{Handler: goodbye(ctx, handler)}
+	conns := &connections{open: map[net.Conn]state{}}
+	server := &http.Server{Handler: goodbye(ctx, handler), ConnState: conns.note}
 	if os.Getenv("H2C") != "" { // and nothing else
 		server.Protocols = new(http.Protocols)
 		server.Protocols.SetUnencryptedHTTP2(true)
 	}
 	l := listen()
-	over := make(chan error, 1)
+	served, over := make(chan struct{}), make(chan error, 1)
 	go func() {
 		<-ctx.Done()
 		if os.Getenv("LISTEN_FDS") != "" {
 			l.Close() // others accept from here on
-		}
-		if unproxied() {
+			<-served
+			conns.quiet(duration("LINGER"))
+		} else if unproxied() {
 			time.Sleep(duration("LINGER"))
 		}
 		over <- server.Shutdown(context.Background())
 	}()
 	go say("READY=1") // clients that come earlier wait in the queue
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
+	err := server.Serve(l)
+	close(served)
+	if !errors.Is(err, http.ErrServerClosed) && ctx.Err() == nil {
 		log.Fatal(err)
 	}
 	if err := <-over; err != nil {

@@ -16,9 +16,9 @@ import (
 	"github.com/seguehq/segue/test/harness"
 )
 
-// linger has the test service answer with goodbyes for so long before it ends:
-// for longer than the drill leaves a connection idle, with few of them.
-const linger = "LINGER: 800ms"
+// linger is how long the test service, when it is to end, keeps a connection on which
+// nothing comes: for longer than the drill leaves one idle, with few of them.
+const linger = "LINGER: 3s"
 
 // few keeps so few connections that each is used again within 100 ms.
 func few(p *drill.Plan) { p.Connections = 4 }
