@@ -158,6 +158,15 @@ func (c *Control) Shed(ctx context.Context, level *Importance, why string) error
 	return nil
 }
 
+// Shedding is what is shed now; nil: nothing.
+func (c *Control) Shedding(ctx context.Context) (*Shed, error) {
+	shed, err := readShed(ctx, c.store)
+	if err != nil {
+		return nil, fmt.Errorf("featureflag: read what is shed: %w", err)
+	}
+	return shed, nil
+}
+
 // readAll reads what the store has.
 func readAll(ctx context.Context, s store.Store) (map[string]Flag, *Shed, error) {
 	all := map[string]Flag{}

@@ -62,7 +62,11 @@ func (c *Control) StopRamp(ctx context.Context, key string, back bool, why strin
 		if r == nil || r.State != RampRunning && (!back || r.Percent == r.From) {
 			return "", nil
 		}
-		f.Ramp = r.stopped("by "+c.by, back)
+		note := "by " + c.by
+		if why != "" {
+			note += ": " + why
+		}
+		f.Ramp = r.stopped(note, back)
 		return f.Ramp.tell(), nil
 	})
 }

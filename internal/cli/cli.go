@@ -70,6 +70,8 @@ type commands struct {
 
 	Job jobCmd `cmd:"" help:"List, run, suspend and resume the jobs that services run at their times."`
 
+	Flag flagCmd `cmd:"" help:"Turn what services do on, up and off while they run: set, ramp, kill, history."`
+
 	Message messageCmd `cmd:"" help:"Look at the messages that no handler could take, and try them again."`
 	Migrate migrateCmd `cmd:"" help:"Change the database that old and new release share: expand, backfill, contract."`
 

@@ -53,14 +53,22 @@ func (f *storeFlags) open(e *env) (all []storeIn, done func(), err error) {
 		if p.unused() {
 			continue
 		}
-		s, err := open.Store(e, p.url)
+		s, err := p.open(e)
 		if err != nil {
 			done()
-			return nil, func() {}, fmt.Errorf("the store of %s: %w", p.name(), err)
+			return nil, func() {}, err
 		}
-		all = append(all, storeIn{p, s})
+		all = append(all, s)
 	}
 	return all, done, nil
+}
+
+func (p storePlace) open(e *env) (storeIn, error) {
+	s, err := open.Store(e, p.url)
+	if err != nil {
+		return storeIn{}, fmt.Errorf("the store of %s: %w", p.name(), err)
+	}
+	return storeIn{p, s}, nil
 }
 
 // unused tells of a file that is not there: looking for something is no reason to

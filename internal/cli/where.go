@@ -269,7 +269,7 @@ func groups(services []located) [][]located {
 func sameFleet(a, b fleet) bool { return a == b }
 
 // anywhere are the commands that know of other engines than this machine's.
-var anywhere = []string{"deploy", "plan", "rollback", "scale", "restart", "down", "promote", "status", "releases", "history", "logs", "drill", "migrate"}
+var anywhere = []string{"deploy", "plan", "rollback", "scale", "restart", "down", "promote", "status", "releases", "history", "logs", "drill", "migrate", "flag"}
 
 // onlyHere refuses a command that needs the agent of a machine. what is the
 // command, as the parser shows it with its arguments.
