@@ -14,7 +14,6 @@ import (
 	"github.com/seguehq/segue/featureflag"
 	"github.com/seguehq/segue/internal/servertest"
 	"github.com/seguehq/segue/store"
-	"github.com/seguehq/segue/store/memory"
 )
 
 // onOff is a simple flag, with this default variant.
@@ -157,7 +156,7 @@ func TestNothingIsLostBetweenTwo(t *testing.T) {
 
 func TestAHistoryHasAnEnd(t *testing.T) {
 	t.Parallel()
-	c := featureflag.NewControl(memory.New(), "ann@laptop")
+	c := featureflag.NewControl(servertest.Memory()(), "ann@laptop")
 	must(t, c.Set(t.Context(), "f", onOff("off"), ""))
 	for n := range featureflag.HistoryKept {
 		must(t, c.Ramp(t.Context(), "f", featureflag.Ramp{Variant: "on", To: float64(n + 1)}, ""))
@@ -171,7 +170,7 @@ func TestAHistoryHasAnEnd(t *testing.T) {
 // What a newer release has written of a flag stays when this one changes it.
 func TestWhatIsNotKnownIsKept(t *testing.T) {
 	t.Parallel()
-	s := memory.New()
+	s := servertest.Memory()()
 	c := featureflag.NewControl(s, "ann@laptop")
 	must(t, c.Set(t.Context(), "f", onOff("off"), ""))
 	must(t, c.Ramp(t.Context(), "f", featureflag.Ramp{Variant: "on", To: 50, Over: time.Hour}, ""))
@@ -222,7 +221,7 @@ func write(t *testing.T, s store.Store, key, value string) {
 func TestABrokenEntryCostsItsFlagAlone(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"", "{", "null", "[]", `{"definition":7}`, `{"key":"other"}`, "\x00\xff"} {
-		s := memory.New()
+		s := servertest.Memory()()
 		c := featureflag.NewControl(s, "ann@laptop")
 		must(t, c.Set(t.Context(), "well", onOff("on"), ""))
 		write(t, s, "flag/ill", value)
@@ -250,7 +249,7 @@ func TestABrokenEntryCostsItsFlagAlone(t *testing.T) {
 
 func TestWhatIsRefused(t *testing.T) {
 	t.Parallel()
-	c := featureflag.NewControl(memory.New(), "ann@laptop")
+	c := featureflag.NewControl(servertest.Memory()(), "ann@laptop")
 	must(t, c.Set(t.Context(), "f", onOff("off"), ""))
 	ramp := func(r featureflag.Ramp) func() error {
 		return func() error { return c.Ramp(t.Context(), "f", r, "") }
@@ -282,7 +281,7 @@ func TestWhatIsRefused(t *testing.T) {
 
 func TestApply(t *testing.T) {
 	t.Parallel()
-	ctx, c := t.Context(), featureflag.NewControl(memory.New(), "ann@laptop")
+	ctx, c := t.Context(), featureflag.NewControl(servertest.Memory()(), "ann@laptop")
 	file := func(checkout, search string) featureflag.Definitions {
 		d, err := featureflag.Parse(fmt.Appendf(nil, `{
 			"flags": {
@@ -356,7 +355,7 @@ func TestApplyEndsInACircle(t *testing.T) {
 	f := d.Flags["f"]
 	f.Targeting = []byte(`{"if": [{"$ref": "a"}, "on"]}`)
 	d.Flags["f"] = f
-	if _, err := featureflag.NewControl(memory.New(), "").Apply(t.Context(), d, ""); !errors.Is(err, featureflag.ErrInvalid) || !strings.Contains(err.Error(), "circle") {
+	if _, err := featureflag.NewControl(servertest.Memory()(), "").Apply(t.Context(), d, ""); !errors.Is(err, featureflag.ErrInvalid) || !strings.Contains(err.Error(), "circle") {
 		t.Error(err)
 	}
 }
@@ -366,7 +365,7 @@ func TestAnErrorOfTheStoreIsTold(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	c := featureflag.NewControl(memory.New(), "ann@laptop")
+	c := featureflag.NewControl(servertest.Memory()(), "ann@laptop")
 	if err := c.Set(ctx, "f", onOff("off"), ""); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), `flag "f"`) {
 		t.Error(err)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/seguehq/segue/featureflag"
 	"github.com/seguehq/segue/internal/servertest"
 	"github.com/seguehq/segue/store"
-	"github.com/seguehq/segue/store/memory"
 )
 
 // patience is for a machine that is busy with other tests.
@@ -172,11 +171,12 @@ func TestAStoreThatIsKilledAndComesBack(t *testing.T) {
 func TestFlagsWithABrokenEntry(t *testing.T) {
 	t.Parallel()
 	var log syncBuffer
-	s := memory.New()
+	open := servertest.Memory()
+	s := open()
 	c := featureflag.NewControl(s, "ann@laptop")
 	must(t, c.Set(t.Context(), "well", onOff("on"), ""))
 	must(t, c.Set(t.Context(), "ill", onOff("on"), ""))
-	f := running(t, s.Handle(), featureflag.Log(slog.New(slog.NewTextHandler(&log, nil))))
+	f := running(t, open(), featureflag.Log(slog.New(slog.NewTextHandler(&log, nil))))
 	ready(t, f)
 	write(t, s, "flag/ill", "{")
 	until(t, f, "the broken one is the caller's default", func() bool { return !f.Bool("ill", featureflag.For("u"), false) })
@@ -224,7 +224,7 @@ func (silent) Next(ctx context.Context) (store.Change, error) {
 func TestAWatcherThatIsSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := memory.New()
+		s := servertest.Memory()()
 		defer s.Close()
 		c := featureflag.NewControl(s, "ann@laptop")
 		must(t, c.Set(t.Context(), "f", onOff("on"), ""))
@@ -278,7 +278,7 @@ func (f *failing) Get(ctx context.Context, key string) (store.Entry, error) {
 func TestAStoreThatFailsNowAndThen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := memory.New()
+		s := servertest.Memory()()
 		defer s.Close()
 		away := errors.New("away")
 		c := featureflag.NewControl(s, "ann@laptop")
@@ -298,7 +298,7 @@ func TestAStoreThatFailsNowAndThen(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // it fails if a goroutine is left
-		for _, s := range []store.Store{memory.New(), &failing{Store: memory.New(), next: []error{errors.New("away"), errors.New("away")}}} {
+		for _, s := range []store.Store{servertest.Memory()(), &failing{Store: servertest.Memory()(), next: []error{errors.New("away"), errors.New("away")}}} {
 			ctx, stop := context.WithCancel(t.Context())
 			f := featureflag.New(s, quiet)
 			time.AfterFunc(time.Second/10, stop)
