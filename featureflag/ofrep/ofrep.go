@@ -29,7 +29,11 @@ const base = "/ofrep/v1/evaluate/flags"
 // the context and the time: a request whose If-None-Match has it gets 304.
 //
 // It may be used concurrently. It asks nobody who he is.
-func Handler(set func() *featureflag.Set) http.Handler {
+func Handler(set func() *featureflag.Set, options ...Option) http.Handler {
+	var streams []eventStream
+	for _, o := range options {
+		o(&streams)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key, single, ok := target(r.URL)
 		switch {
@@ -41,9 +45,28 @@ func Handler(set func() *featureflag.Set) http.Handler {
 		case single:
 			evaluate(w, r, set(), key)
 		default:
-			evaluateAll(w, r, set())
+			evaluateAll(w, r, set(), streams)
 		}
 	})
+}
+
+// An Option changes what Handler makes.
+type Option func(*[]eventStream)
+
+// Events tells those who ask for all flags where they hear of changes (OFREP's
+// "eventStreams"): uri is a path on the same origin, of server-sent events of which one
+// without a name has the data {"type":"refetchEvaluation"}. Without it they have to poll.
+func Events(uri string) Option {
+	return func(s *[]eventStream) { *s = append(*s, eventStream{"sse", endpoint{uri}}) }
+}
+
+type eventStream struct {
+	Type     string   `json:"type"`
+	Endpoint endpoint `json:"endpoint"`
+}
+
+type endpoint struct {
+	RequestURI string `json:"requestUri"`
 }
 
 // target tells what is asked for: one flag, or all. A flag's key may have a slash in it, escaped or not.

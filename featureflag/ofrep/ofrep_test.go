@@ -147,6 +147,15 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestEvents: who asks for all is told where he hears of changes.
+func TestEvents(t *testing.T) {
+	h := ofrep.Handler(func() *featureflag.Set { return nil }, ofrep.Events("/.segue/events"))
+	want := `{"flags":[],"eventStreams":[{"type":"sse","endpoint":{"requestUri":"/.segue/events"}}]}`
+	if w := ask(h, "POST", "/.segue/ofrep/v1/evaluate/flags", `{"context": {}}`); strings.TrimSpace(w.Body.String()) != want {
+		t.Errorf("%s, want %s", w.Body, want)
+	}
+}
+
 // TestNoSet: before there are flags, none is known.
 func TestNoSet(t *testing.T) {
 	h := ofrep.Handler(func() *featureflag.Set { return nil })

@@ -49,7 +49,7 @@ func evaluate(w http.ResponseWriter, r *http.Request, set *featureflag.Set, key 
 	write(w, r, status, answer, false)
 }
 
-func evaluateAll(w http.ResponseWriter, r *http.Request, set *featureflag.Set) {
+func evaluateAll(w http.ResponseWriter, r *http.Request, set *featureflag.Set, streams []eventStream) {
 	c, f := read(w, r)
 	if f != nil {
 		refuse(w, f.status, *f)
@@ -58,8 +58,9 @@ func evaluateAll(w http.ResponseWriter, r *http.Request, set *featureflag.Set) {
 	keys := set.Keys()
 	answer := struct {
 		Flags    []result       `json:"flags"`
+		Streams  []eventStream  `json:"eventStreams,omitempty"`
 		Metadata map[string]any `json:"metadata,omitempty"`
-	}{Flags: make([]result, len(keys)), Metadata: set.Metadata()}
+	}{Flags: make([]result, len(keys)), Streams: streams, Metadata: set.Metadata()}
 	for i, key := range keys {
 		answer.Flags[i] = resultOf(key, set.Evaluate(key, c))
 	}

@@ -15,8 +15,10 @@ func serveFlags(definitions []byte, public bool) (http.Handler, error) {
 		return nil, err
 	}
 	set := featureflag.Compile(d)
-	if public {
+	var options []ofrep.Option
+	if public { // for pages: their address has the proxy's events, too
 		set = set.Public()
+		options = append(options, ofrep.Events("/.segue/events"))
 	}
-	return ofrep.Handler(func() *featureflag.Set { return set }), nil
+	return ofrep.Handler(func() *featureflag.Set { return set }, options...), nil
 }

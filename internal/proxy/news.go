@@ -15,6 +15,7 @@ import (
 //
 //	event: release      data: {"release":"8","breaking":"6"}
 //	event: flags        data: {"etag":"…"}
+//	event: message      data: {"type":"refetchEvaluation"}   with it: OFREP's name for the same
 //	event: maintenance  data: {"closed":"all","why":"…","retry_after":30}
 //
 // Maintenance is told of when it begins, changes and ends ("closed":""), flags when
@@ -147,6 +148,7 @@ func (n *newsStream) tell(t *target) (spoke bool) {
 	}
 	if now.flags != n.last.flags {
 		n.event("flags", map[string]string{"etag": now.flags})
+		n.event("message", map[string]string{"type": "refetchEvaluation"}) // OFREP's, for OpenFeature's providers
 		spoke = true
 	}
 	shut := t.closure(n.x.p.clock())
