@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // perProcess is how many instances a process has. Each has a store of its own; on
-// PostgreSQL five share one, as a store takes two of the server's 200 connections.
+// PostgreSQL five share one, as a store takes two connections, which are processes of the server.
 const perProcess = 25
 
 // instances says "I is true" or "I is false" each time that the flag f changes for instance I,

@@ -126,7 +126,7 @@ func (p *postgresPrograms) kind() kind {
 		command: func(s *Server) *exec.Cmd {
 			cmd := exec.Command(filepath.Join(p.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.port),
 				"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "full_page_writes=off",
-				"-c", "max_connections=200", "-c", "shared_buffers=16MB")
+				"-c", "max_connections=300", "-c", "shared_buffers=16MB")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.as}
 			return cmd
 		},
