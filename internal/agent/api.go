@@ -47,13 +47,13 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 	}
 	q.Spec.EnvNames = q.Env.Names()
 	s := a.find(q.Spec.Name)
-	if r := s.underWay(); r != nil && !q.Wait {
+	if r := s.underWay(); r != nil && !q.Wait && !s.onlyStays() {
 		return control.Begun{}, busy(*r)
 	}
 	if err := s.fitsNow(q); err != nil {
 		return control.Begun{}, err
 	}
-	if q.Spec.Strategy.Beside() {
+	if q.Spec.Strategy.Beside() || q.Spec.Stays(1) > 0 {
 		if err := a.proxy.mustKnow(ctx, proxy.KnowsSplit); err != nil {
 			return control.Begun{}, err
 		}

@@ -120,7 +120,7 @@ func (a *Agent) Releases(ctx context.Context, name string) ([]control.Release, e
 	out := []control.Release{}
 	for _, r := range kept {
 		s := a.service(r.Service)
-		x := control.Release{Service: r.Service, Number: r.Number, Digest: r.Digest, Made: r.Made, Command: r.Spec.Command}
+		x := control.Release{Service: r.Service, Number: r.Number, Digest: r.Digest, Made: r.Made, Command: r.Spec.Command, Breaking: r.Spec.Breaking}
 		if s != nil {
 			x.Has = r.Spec.Migrate.Has()
 			x.Serving, x.TooOld = s.now().Release == r.Number, s.tooOld(&r)

@@ -39,6 +39,7 @@ func (s *service) routes(leaving bool) (proxy.Service, bool) {
 		return proxy.Service{}, false
 	}
 	p := proxyService(spec)
+	p.Skew = s.routedSkew()
 	p.Listen, p.Paused, p.Maintenance = listen, s.routedPause(), s.routedMaintenance(spec)
 	for _, i := range s.fleet.List() {
 		if s.routed(i) {

@@ -308,7 +308,7 @@ func (s *service) begin(ctx context.Context, waitForIt bool, change func(journal
 		if !errors.As(err, &inTheWay) {
 			return b, err
 		}
-		if !waitForIt {
+		if !s.endStay() && !waitForIt {
 			return b, busy(inTheWay.Rollout)
 		}
 		select {

@@ -42,7 +42,7 @@ func (s *service) divide(p *proxy.Service) {
 	strategy, stage := &s.releases[r.To].Spec.Strategy, &stages[r.Stage]
 	from, to := strconv.Itoa(r.From), strconv.Itoa(r.To)
 	if r.Phase == deploy.Backward {
-		if strategy.Beside() && stage.Old > 0 {
+		if strategy.Beside() && stage.Old > 0 && stage.Old == r.Before {
 			p.Split = &proxy.Split{Shares: []proxy.Share{{Release: from, Weight: 100}, {Release: to}}}
 		}
 		return

@@ -24,6 +24,7 @@ type deployFlags struct {
 	Why      string   `help:"Why, for the history." placeholder:"TEXT"`
 	Force    bool     `help:"Replace the instances even when nothing has changed."`
 	Wait     bool     `help:"Wait for a rollout that is under way, or somebody's lock, instead of being refused."`
+	Breaking bool     `help:"Pages that were loaded from an older release cannot work with this one, and are to reload: release.breaking for this once."`
 	NoBuild  bool     `help:"Do not run release.build; take the files as they are."`
 	Image    string   `help:"Elsewhere than on one machine: this image, in place of what segue.yaml says." placeholder:"REF"`
 	Adopt    bool     `help:"On Kubernetes: take over objects of the same names that somebody else has made."`
@@ -134,6 +135,7 @@ func (e *env) deployOne(agent *control.Client, s config.Service, c deployFlags) 
 	if err := migrations(&s); err != nil {
 		return err
 	}
+	s.Breaking = s.Breaking || c.Breaking
 	q := control.DeployRequest{Spec: s.Service, Env: s.Env, ReadEnv: s.ReadEnv, Tree: tree, Who: who(), Why: c.Why, Force: c.Force, Wait: c.Wait,
 		Permit: gate.Permit, Calendar: s.Calendar, Source: s.Source, KeepSource: c.FromSource}
 	b, err := e.passing(agent, gate, func() (control.Begun, error) { return agent.Deploy(e, q) })

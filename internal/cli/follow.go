@@ -40,8 +40,11 @@ func (e *env) follow(agent *control.Client, service string, b control.Begun) err
 		return e.nothing(service)
 	}
 	view := e.newView(b.Rollout)
-	end, err := e.watch(agent, b.Rollout.ID, view)
+	end, err := e.watch(agent, b.Rollout.ID, !b.Joined, view)
 	view.close()
+	if stays := (pagesStay{}); errors.As(err, &stays) {
+		return e.print(outcome{Rollout: b.Rollout}, func(w out) { tellStay(w, b.Rollout, stays) })
+	}
 	if errors.Is(err, context.Canceled) {
 		return &exitError{exitFailed, fmt.Sprintf("no longer watching; rollout %d goes on. `segue status --watch` shows it, `segue rollback %s` undoes it", b.Rollout.ID, service)}
 	}
@@ -92,8 +95,19 @@ func tellEnd(w out, r deploy.Rollout) {
 	}
 }
 
-// watch passes a rollout's events to the view and returns the last one.
-func (e *env) watch(agent *control.Client, id int64, view *view) (end control.Event, err error) {
+// pagesStay ends the watching of a rollout that has done what it was begun for.
+type pagesStay struct{ at time.Time }
+
+func (pagesStay) Error() string { return "the new release has taken over" }
+
+func tellStay(w out, r deploy.Rollout, s pagesStay) {
+	fmt.Fprintf(w, "%s: release %d serves with %s after %s; one instance of release %d stays for its pages (skew.stay)\n",
+		r.Service, r.To, plural(r.Replicas, "instance"), round(s.at.Sub(r.Began)), r.From)
+}
+
+// watch passes a rollout's events to the view and returns the last one; or, where
+// that is enough, a pagesStay when nothing but that is left.
+func (e *env) watch(agent *control.Client, id int64, enough bool, view *view) (end control.Event, err error) {
 	var since int64
 	var gone time.Time
 	for {
@@ -104,8 +118,14 @@ func (e *env) watch(agent *control.Client, id int64, view *view) (end control.Ev
 				end = ev
 			}
 			view.show(ev)
+			if s := ev.Step; enough && s != nil && s.Verb == deploy.StepStage && s.Note == deploy.PagesStay {
+				return pagesStay{s.At}
+			}
 			return nil
 		})
+		if errors.As(err, new(pagesStay)) {
+			return end, err
+		}
 		if err == nil || e.Err() != nil || !isAway(err) {
 			return end, errors.Join(err, e.Err())
 		}

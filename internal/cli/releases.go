@@ -24,12 +24,23 @@ func (c *releasesCmd) Run(e *env) error {
 	return e.print(rs, func(w out) { writeTable(w, func(t out) { writeReleases(t, rs) }) })
 }
 
+// joinNotes is both, or the one that there is.
+func joinNotes(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return a + ", " + b
+}
+
 func writeReleases(t out, rs []control.Release) {
 	fmt.Fprintln(t, "SERVICE\tRELEASE\tMADE\tDIGEST\tCOMMAND\t")
 	for _, r := range rs {
 		serving := ""
 		if r.Serving {
 			serving = "serving"
+		}
+		if r.Breaking {
+			serving = joinNotes(serving, "breaking")
 		}
 		if len(r.TooOld) > 0 {
 			serving = "cannot serve: lacks " + deploy.Migrations(r.TooOld) + ", contracted"

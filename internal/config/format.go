@@ -46,6 +46,7 @@ type settings struct {
 	Prepare     []preparation `json:"prepare,omitempty" jsonschema:"Commands that are run once, long before a deploy by segue prepare, or else at its beginning. Each is a command, or name, run and timeout."`
 	Maintenance *maintenance  `json:"maintenance,omitempty" jsonschema:"What segue maintenance does with this service, where the command does not say otherwise."`
 	Shedding    *shedding     `json:"shedding,omitempty" jsonschema:"When the service is short of capacity, and which requests it then turns away first. Absent: none, ever."`
+	Skew        *skew         `json:"skew,omitempty" jsonschema:"What is done for pages in browsers that were loaded from an older release. Absent: nothing."`
 	Migrate     *migrate      `json:"migrate,omitempty" jsonschema:"How the release's migrations change the database that it shares with the release before it. Absent: Segue changes no database."`
 	Notify      []webhook     `json:"notify,omitempty" jsonschema:"Webhooks that are told of what happens to the service."`
 	Keep        count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`
@@ -79,10 +80,11 @@ type route struct {
 }
 
 type release struct {
-	Dir     text  `json:"dir,omitempty" default:"." jsonschema:"Source folder, relative to segue.yaml."`
-	Build   text  `json:"build,omitempty" env:"off" jsonschema:"Shell command that builds the release, run in the source folder by sh -c; absent: nothing is built."`
-	Files   words `json:"files,omitempty" default:"." jsonschema:"Files, folders and patterns (* ? [a-z], no **) that the release keeps, relative to the source folder."`
-	Command argv  `json:"command,omitempty" env:"off" jsonschema:"Program and arguments, as one line (split like a shell does, but no shell is run) or as a list. $PORT and other variables of the instance are replaced when it starts."`
+	Dir      text    `json:"dir,omitempty" default:"." jsonschema:"Source folder, relative to segue.yaml."`
+	Build    text    `json:"build,omitempty" env:"off" jsonschema:"Shell command that builds the release, run in the source folder by sh -c; absent: nothing is built."`
+	Files    words   `json:"files,omitempty" default:"." jsonschema:"Files, folders and patterns (* ? [a-z], no **) that the release keeps, relative to the source folder."`
+	Breaking boolean `json:"breaking,omitempty" default:"false" jsonschema:"true: pages that were loaded from an older release cannot work with this one, and are to reload."`
+	Command  argv    `json:"command,omitempty" env:"off" jsonschema:"Program and arguments, as one line (split like a shell does, but no shell is run) or as a list. $PORT and other variables of the instance are replaced when it starts."`
 }
 
 // question is what all probes share; exactly one key is given.

@@ -116,6 +116,7 @@ func build(s scope, name string, set *settings, all *timing) Service {
 	s.judgement(&out.Service, &set.Strategy.judgement, out.Env)
 	out.Maintenance, out.ReadEnv = s.maintenance(set.Maintenance, out.Via, out.Proxy.Protocol)
 	out.Shedding = s.shedding(set.Shedding, out.Via, out.Proxy.Protocol)
+	out.Skew, out.Breaking = s.skew(set.Skew, out.Via, out.Proxy.Protocol), bool(set.Release.Breaking)
 	out.Notify = s.notifications(set.Notify, out.Env)
 	out.Migrate = s.migrate(set.Migrate, out.Files, out.Env)
 	out.EnvNames = out.Env.Names()

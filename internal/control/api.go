@@ -262,9 +262,11 @@ type Release struct {
 	Digest  string    `json:"digest"`
 	Made    time.Time `json:"made"`
 	Serving bool      `json:"serving"`
-	Command []string  `json:"command"`
-	Has     []string  `json:"migrations,omitempty"` // that it works with
-	TooOld  []string  `json:"too_old,omitempty"`    // migrations that it lacks and that are contracted: it cannot serve any more
+	// Breaking says that pages of older releases cannot work with it.
+	Breaking bool     `json:"breaking,omitempty"`
+	Command  []string `json:"command"`
+	Has      []string `json:"migrations,omitempty"` // that it works with
+	TooOld   []string `json:"too_old,omitempty"`    // migrations that it lacks and that are contracted: it cannot serve any more
 }
 
 // A Contract is one that a service's database waits for.

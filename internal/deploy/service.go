@@ -37,6 +37,8 @@ type Service struct {
 	Logs        Logs         `json:"logs"`
 	Hooks       Hooks        `json:"hooks,omitzero"`
 	Maintenance *Maintenance `json:"maintenance,omitempty"` // nil: as the command says
+	Skew        *Skew        `json:"skew,omitempty"`        // nil: nothing is done for pages of older releases
+	Breaking    bool         `json:"breaking,omitempty"`    // pages of older releases cannot work with this one
 	Shedding    *Shedding    `json:"shedding,omitempty"`    // nil: no request is turned away
 	Prepare     []Hook       `json:"prepare,omitempty"`     // each run once for all releases, long before or at the start of a deploy
 	Migrate     *Migrate     `json:"migrate,omitempty"`     // nil: Segue changes no database

@@ -17,5 +17,6 @@ func (p *plan) blueGreen() {
 	switched.Name, switched.Share = "switch", 100
 	p.add(p.proving(switched))
 
+	p.stay()
 	p.leaving("old side leaves")
 }

@@ -29,6 +29,7 @@ func (p *plan) canary() {
 	now = p.bring(now, p.r.Replicas)
 	now.Name, now.Match, now.Mirror, now.Share = "canary 100 %", nil, 0, 100
 	p.add(p.proving(now))
+	p.stay()
 	p.leaving("old release leaves")
 }
 

@@ -18,6 +18,7 @@ const (
 	impatient patience = iota // end with the failure
 	patient                   // try again after a pause, until the progress deadline
 	holding                   // impatient, but stay when all is as wanted
+	keeping                   // tireless, but let somebody end it
 	tireless                  // try again for ever, and stay when all is as wanted
 )
 
@@ -107,10 +108,10 @@ func (m *mover) wait(ctx context.Context, deadline *deadline) error {
 	}
 	var abort <-chan string
 	var late <-chan time.Time
-	if m.patience == impatient || m.patience == holding {
+	if m.patience == impatient || m.patience == holding || m.patience == keeping {
 		abort = m.Abort
 	}
-	if m.patience != tireless {
+	if m.patience < keeping {
 		late = deadline.c()
 	}
 	select {

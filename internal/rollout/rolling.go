@@ -15,6 +15,10 @@ func (p *plan) rolling() {
 	if some = p.judged(some, true); some.waits() {
 		p.add(some)
 	}
-	p.add(Stage{Name: "all instances", New: p.r.Replicas})
+	p.add(Stage{Name: "all instances", New: p.r.Replicas, Old: p.stays()})
 	p.bake()
+	if p.stays() > 0 {
+		p.stay()
+		p.leaving("old release leaves")
+	}
 }

@@ -29,6 +29,7 @@ type Stage struct {
 	For    time.Duration // after the hooks, at least so long since the stage was entered
 	Manual bool          // and until somebody says so
 	Judge  bool          // and until the Judge is content
+	Stays  bool          // For is for those who still need the old release, and nothing that happens in it is the new one's fault
 	// Compare has the Judge compare the new release's answers with the old one's;
 	// without it, only the checks are asked.
 	Compare bool
@@ -149,9 +150,31 @@ func (p *plan) proving(s Stage) Stage {
 	return p.judged(s, true)
 }
 
-// bake adds that stage, if there is anything to it.
+// bake adds that stage, if there is anything to it. Where some of the old release
+// stay for its pages, everything else is for the new one from here on.
 func (p *plan) bake() {
-	p.last(p.proving(Stage{New: p.r.Replicas}))
+	s := Stage{New: p.r.Replicas, Old: p.stays()}
+	if s.Old > 0 {
+		s.Split, s.Share = true, 100
+	}
+	p.last(p.proving(s))
+}
+
+// stays is how many of the old instances stay for pages that were loaded from
+// their release.
+func (p *plan) stays() int {
+	if p.r.From == 0 {
+		return 0
+	}
+	return p.spec.Stays(p.r.Before)
+}
+
+// stay adds the stage in which nothing is left but to wait for pages of the old
+// release: the new one has everything but what they ask for.
+func (p *plan) stay() {
+	if n := p.stays(); n > 0 {
+		p.add(Stage{Name: deploy.PagesStay, New: p.r.Replicas, Old: n, Split: true, Share: 100, For: p.spec.Skew.Stay, Stays: true})
+	}
 }
 
 // last adds a stage, if there is anything to it, under the name of what it is for.
@@ -208,6 +231,9 @@ func (p *Parts) through(ctx context.Context, r deploy.Rollout) error {
 // pass brings the fleet to what a stage wants, holds it there while the stage
 // waits, and returns nil when the stage is passed.
 func (p *Parts) pass(ctx context.Context, r *deploy.Rollout, s *Stage) error {
+	if s.Stays && r.Promoted > r.Stage {
+		return nil
+	}
 	t := forward(*r)
 	t.Count, t.Beside = s.New, Side{Release: r.From, Gen: r.FromGen, Count: s.Old}
 	if err := p.Router.Sync(ctx); err != nil && ctx.Err() == nil {
@@ -222,10 +248,14 @@ func (p *Parts) pass(ctx context.Context, r *deploy.Rollout, s *Stage) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	settled, ended := make(chan struct{}), make(chan struct{})
+	how, tell := holding, func() { close(settled) }
+	if s.Stays { // nobody waits for an instance of the old release that does not come back
+		how, tell = keeping, nil
+		close(settled)
+	}
 	go func() {
 		defer close(ended)
-		err := p.move(ctx, t, holding, func() { close(settled) })
-		cancel(err)
+		cancel(p.move(ctx, t, how, tell))
 	}()
 	defer func() { cancel(nil); <-ended }()
 	select {

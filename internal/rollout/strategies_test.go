@@ -69,6 +69,31 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Where pages stay with their release, an instance of it does, out of the division,
+// until their time is over; it goes without a request ever reaching it again.
+func TestPlanStays(t *testing.T) {
+	for kind, want := range map[deploy.StrategyType]string{
+		deploy.Rolling:   "all instances [4+1] bake: 10s [4+1 100%] pages stay: 1m0s [4+1 100%] old release leaves [4+0 100%]",
+		deploy.BlueGreen: "new side [4+4 0%] switch: 10s [4+4 100%] pages stay: 1m0s [4+1 100%] old side leaves [4+0 100%]",
+		deploy.Canary: "canary instances: 1 of 4 [1+4 0%] canary 10 %: 1s [1+4 10%] canary instances: 4 of 4 [4+4 10%] canary 100 %: 10s [4+4 100%] " +
+			"pages stay: 1m0s [4+1 100%] old release leaves [4+0 100%]",
+		deploy.Recreate: "recreate [4+0] bake: 10s [4+0]",
+	} {
+		spec := deploy.Service{Skew: &deploy.Skew{Stay: time.Minute}, Strategy: deploy.Strategy{Type: kind, Surge: 1, Overlap: kind != deploy.Recreate, Bake: 10 * time.Second,
+			Steps: []deploy.CanaryStep{{Weight: 10, For: time.Second}}}}
+		if got := story(Plan(&spec, deployOf(4, 4))); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", kind, got, want)
+		}
+		first := deployOf(4, 0)
+		first.From, first.FromGen = 0, 0
+		for name, r := range map[string]deploy.Rollout{"first": first, "rollback": {Kind: deploy.KindRollback, From: 2, To: 1, Replicas: 4, Before: 4}} {
+			if got := story(Plan(&spec, r)); strings.Contains(got, deploy.PagesStay) {
+				t.Errorf("%s, %s: %s", kind, name, got)
+			}
+		}
+	}
+}
+
 func story(stages []Stage) string {
 	var out []string
 	for _, s := range stages {

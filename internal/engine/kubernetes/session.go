@@ -156,7 +156,9 @@ func (s *session) story(ctx context.Context, rec *Record) (*story, error) {
 // stagesOf lists the stages of a rollout, as on one machine. Where requests are
 // divided by the number of pods, it is that which makes the share.
 func stagesOf(spec *deploy.Service, rec *Record) []rollout.Stage {
-	stages := rollout.Plan(spec, rec.Rollout)
+	bare := *spec
+	bare.Skew = nil // no proxy of ours keeps pages with their release there
+	stages := rollout.Plan(&bare, rec.Rollout)
 	for n := range stages {
 		if stages[n].Name == "" {
 			stages[n].Name = string(rec.Kind)

@@ -74,6 +74,7 @@ func proxied(spec *deploy.Service) []string {
 		{spec.Proxy.Sticky != nil, "sticky"}, {spec.Proxy.Rate != nil, "rate"}, {len(spec.Proxy.Pages) > 0, "pages"},
 		{spec.Proxy.MaxBody > 0, "max_body"}, {spec.Proxy.AnswerTimeout > 0, "timeouts.answer"}, {spec.Maintenance != nil, "maintenance"},
 		{spec.Shedding != nil, "shedding"},
+		{spec.Skew != nil, "skew"},
 		{spec.Proxy.SendProxy != "", "send_proxy"}, {len(spec.Proxy.AcceptProxy) > 0, "accept_proxy"},
 	} {
 		if s.set {
