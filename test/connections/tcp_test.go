@@ -28,11 +28,15 @@ func tcp(more string) func(w *harness.World, n int) {
 	}
 }
 
+// patient is a deadline that no session here outlasts, on a machine that stands still
+// for seconds at times.
+const patient = "drain: { timeout: 5m }\n"
+
 // TestTCP: connections that end before the deadline end whole, whatever is
 // replaced meanwhile: those that ask one thing and close their side, and those
 // that go on for a while.
 func TestTCP(t *testing.T) {
-	underReplacement(t, tcp(""), func(t *testing.T, w *harness.World) (more, end func()) {
+	underReplacement(t, tcp(patient), func(t *testing.T, w *harness.World) (more, end func()) {
 		return sessions(t, w, func() (net.Conn, error) { return net.Dial("tcp", address(w)) })
 	})
 }
@@ -43,7 +47,7 @@ func TestTCPOverTLS(t *testing.T) {
 		if n == 1 {
 			w.Certificate()
 		}
-		tcp("tls: { cert: cert.pem, key: key.pem }")(w, n)
+		tcp(patient+"tls: { cert: cert.pem, key: key.pem }")(w, n)
 	}
 	underReplacement(t, deploy, func(t *testing.T, w *harness.World) (more, end func()) {
 		config := w.TLS()
