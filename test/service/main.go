@@ -115,6 +115,15 @@ func serve(ctx context.Context, boot time.Time) {
 		time.Sleep(d)
 		fmt.Fprintf(w, "release %s, slowly\n", os.Getenv("SEGUE_RELEASE"))
 	})
+	mux.HandleFunc("/until", func(w http.ResponseWriter, r *http.Request) { // the file is there
+		for r.Context().Err() == nil {
+			if _, err := os.Stat(r.FormValue("file")); err == nil {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		fmt.Fprintf(w, "release %s, at last\n", os.Getenv("SEGUE_RELEASE"))
+	})
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
