@@ -60,10 +60,6 @@ func (c *client) depart(r *wire.Request, end int) {
 		c.leave(nil)
 		return
 	}
-	if target.shedder.dial.Load() != 0 && target.sheds(pathOf(r)) {
-		c.leave(&resumed{err: errShed})
-		return
-	}
 	l.out = appendRequest(l.out[:0], r, c.in[c.r:], target, &c.sender)
 	if most := target.cfg.MaxHeader; most > 0 && int64(len(l.out)) > most {
 		c.leave(nil)
@@ -77,6 +73,10 @@ func (c *client) depart(r *wire.Request, end int) {
 			return
 		}
 		w.stay = page.release
+	}
+	if target.shedder.dial.Load() != 0 && target.sheds(pathOf(r)) {
+		c.leave(&resumed{err: errShed})
+		return
 	}
 	in, now := l.p.claimFor(&w, target.name, nil)
 	if in == nil {
