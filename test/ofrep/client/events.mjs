@@ -35,7 +35,7 @@ await OpenFeature.setProviderAndWait(new OFREPWebProvider({ baseUrl: process.arg
 const client = OpenFeature.getClient();
 const show = (what, d) => console.log(JSON.stringify({ what, value: d.value, variant: d.variant, reason: d.reason }));
 show('before', client.getStringDetails('plan', 'mine'));
-const changed = new Promise((told) => OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, (e) => e.flagsChanged.includes('plan') && told()));
+const changed = new Promise((told) => OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, (e) => e.flagsChanged?.includes('plan') && told()));
 await fetch(process.argv[3], { method: 'POST' });
 await changed;
 show('after', client.getStringDetails('plan', 'mine'));

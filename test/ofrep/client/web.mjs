@@ -22,7 +22,8 @@ show('broken', client.getBooleanDetails('broken', true));
 await OpenFeature.setContext({ targetingKey: 'user-1', account: { plan: 'lead' } });
 show('lead', client.getStringDetails('plan', 'mine'));
 
-const changed = new Promise((told) => OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, told));
+// The provider also tells of changes that are none, with a list that is empty.
+const changed = new Promise((told) => OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, (e) => e.flagsChanged?.includes('plan') && told(e)));
 await fetch(process.argv[3], { method: 'POST' });
 const event = await changed;
 show('after a change', client.getStringDetails('plan', 'mine'));
