@@ -54,9 +54,9 @@ func TestSeveral(t *testing.T) {
 }
 
 // TestEveryExampleIsTested fails for a folder that no test here deploys, nor
-// test/shop.
+// test/shop and test/page.
 func TestEveryExampleIsTested(t *testing.T) {
-	tested := "shop python node java static python-flask ruby several worker hello socket visits guests canary"
+	tested := "shop python node java static python-flask ruby several worker hello socket visits guests canary tabs"
 	dirs, err := os.ReadDir("../../examples")
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,7 @@ func TestPage(t *testing.T) {
 		"cache":    cache,
 		"module":   module,
 		"crossing": crossing,
+		"segue":    segue,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); run(t, b) })
 	}
