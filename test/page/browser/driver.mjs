@@ -32,7 +32,7 @@ async function until(name, expression) {
   for (const end = Date.now() + patience; ; await new Promise((go) => setTimeout(go, 25))) {
     let got;
     try {
-      if (await soon(tabs.get(name).evaluate(`Boolean(${expression})`))) return;
+      if (await soon(tabs.get(name).evaluate(`Promise.resolve(${expression}).then(Boolean)`))) return;
     } catch (e) {
       got = e; // between two pages
     }
