@@ -46,9 +46,9 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	s := &shop{store: st, sessions: session.New(st), locks: lock.New(st, lock.Lease(3*time.Second))}
+	s := &shop{store: st, sessions: session.New(st), locks: lock.New(st, lock.Lease(30*time.Second))}
 	s.sessions.Cookie.Secure = false // the test speaks plain HTTP
-	if s.prices, err = cache.New(st, "prices", s.loadPrice, cache.Options{}); err != nil {
+	if s.prices, err = cache.New(st, "prices", s.loadPrice, cache.Options{StoreTimeout: time.Minute}); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
