@@ -67,6 +67,9 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 		return control.Begun{}, err
 	}
 	b, err := a.rollTo(ctx, s, rel.Spec, q.Wait, func(c journal.Current) (deploy.Rollout, error) {
+		if err := s.keepFlagsFile(rel.Number, q.Spec.Flags, q.Who, q.Flags); err != nil {
+			return deploy.Rollout{}, fmt.Errorf("nothing was changed: %w", err)
+		}
 		r := deploy.Rollout{Kind: deploy.KindDeploy, To: rel.Number, Replicas: q.Spec.Replicas, Who: q.Who, Why: q.Why}
 		if c.Release == rel.Number && !q.Force {
 			if c.Replicas == q.Spec.Replicas {
@@ -85,6 +88,9 @@ func (a *Agent) Deploy(ctx context.Context, q control.DeployRequest) (control.Be
 	})
 	if err == nil {
 		s.arrange(q)
+	}
+	if err == nil && (b.Nothing || !b.Rollout.Tries()) { // else it does so at its beginning
+		b.Flags, err = s.bringFlags(ctx, rel.Number)
 	}
 	return b, err
 }
@@ -148,9 +154,11 @@ func (a *Agent) find(name string) *service {
 // there is none.
 func (a *Agent) prepareSockets(ctx context.Context, spec deploy.Service) error {
 	if spec.Socket.PerInstance {
-		return prepareGroup(spec)
+		if err := prepareGroup(spec); err != nil {
+			return err
+		}
 	}
-	if spec.Worker() {
+	if len(spec.Kept()) == 0 {
 		return nil
 	}
 	if err := a.proxy.ensure(a.living); err != nil {
@@ -321,7 +329,7 @@ func (a *Agent) change(ctx context.Context, q control.Request, to func(journal.C
 	})
 }
 
-// History implements control.Agent. Pauses, maintenance and shedding stand between the rollouts.
+// History implements control.Agent. Pauses, maintenance, shedding and ramps of flags stand between the rollouts.
 func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.Rollout, error) {
 	past, err := a.journal.History(ctx, name, limit)
 	rs := append([]deploy.Rollout{}, past...)
@@ -330,6 +338,7 @@ func (a *Agent) History(ctx context.Context, name string, limit int) ([]deploy.R
 			rs = append(rs, s.pastPauses()...)
 			rs = append(rs, s.pastClosings()...)
 			rs = append(rs, s.pastSheddings()...)
+			rs = append(rs, s.pastRamps()...)
 			rs = append(rs, s.sourceNow().pastTries()...)
 		}
 	}

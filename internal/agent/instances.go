@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -112,8 +111,10 @@ func (s *service) spawn(ctx context.Context, i deploy.Instance, rel *deploy.Rele
 // the service's own, or of several services, and is not removed with them.
 func (s *service) environ(i deploy.Instance, vars deploy.Environment) []string {
 	spec := s.spec(i.Release)
-	file := url.URL{Scheme: "sqlite", Path: filepath.Join(s.a.o.State, "stores", spec.StoreName()+".db")}
-	all := deploy.Environment{"SEGUE_STORE": file.String()}
+	all := deploy.Environment{"SEGUE_STORE": s.a.storeFile(spec)}
+	if spec.OFREP != "" {
+		all["OFREP_ENDPOINT"] = "http://" + spec.OFREP + "/" + s.name
+	}
 	maps.Copy(all, vars)
 	all["SEGUE_STOP_TIMEOUT"] = spec.Stop.Timeout.String()
 	return process.Environ(os.Environ(), all, i.Port, s.name, strconv.Itoa(i.Release), i.ID)

@@ -26,6 +26,9 @@ func (h *proxyHost) table(leaving bool) proxy.Config {
 		if p, ok := s.routes(leaving); ok {
 			c.Services = append(c.Services, p)
 		}
+		if p, ok := s.flagRoutes(); ok {
+			c.Services = append(c.Services, p)
+		}
 	}
 	return c
 }
@@ -48,6 +51,9 @@ func (s *service) routes(leaving bool) (proxy.Service, bool) {
 		}
 	}
 	s.divide(&p)
+	if spec.Proxy.Protocol != deploy.TCP {
+		p.Flags = s.flagsInForce()
+	}
 	return p, true
 }
 

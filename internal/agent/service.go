@@ -53,7 +53,8 @@ type service struct {
 	stewardLeft int           // requests in flight that maintenance waits for, or waited for in vain
 	stewardNews chan struct{} // closed when the steward has done something
 
-	shed shedState
+	shed  shedState
+	flags flagging
 
 	contractBell chan struct{}
 	ledger       ledger // of its migrations
@@ -65,7 +66,7 @@ type service struct {
 
 func newService(a *Agent, c journal.Current) *service {
 	return &service{a: a, name: c.Service, current: c, log: a.log.With("service", c.Service), fleet: rollout.NewFleet(nil),
-		contractBell: make(chan struct{}, 1), stewardBell: make(chan struct{}, 1), stewardNews: make(chan struct{}),
+		flags: flagging{bell: make(chan struct{}, 1)}, contractBell: make(chan struct{}, 1), stewardBell: make(chan struct{}, 1), stewardNews: make(chan struct{}),
 		jobs: make(chan deploy.Rollout, 1), abort: make(chan string, 1), promote: make(chan rollout.Word, 1), stageChanged: make(chan struct{}), settled: make(chan struct{}),
 		releases: map[int]*deploy.Release{}, procs: map[string]*proc{}, health: map[string]context.CancelFunc{},
 		unready: map[string]bool{}, notes: map[string]string{}, tasks: map[string]deploy.Logs{}}
@@ -109,6 +110,7 @@ func (s *service) launch(ctx context.Context) {
 	s.a.tasks.Go(func() { s.run(ctx) })
 	s.a.tasks.Go(func() { s.steward(ctx) })
 	s.a.tasks.Go(func() { s.contractor(ctx) })
+	s.a.tasks.Go(func() { s.flagger(ctx) })
 	s.source.launch()
 }
 
@@ -155,6 +157,12 @@ func (s *service) roll(ctx context.Context, r deploy.Rollout) {
 	if n == 0 {
 		n = r.From
 	}
+	if r.Tries() && r.Phase == deploy.Forward {
+		if _, err := s.bringFlags(ctx, r.To); err != nil && ctx.Err() == nil {
+			_, _ = s.callOff(r, control.Request{Who: "segue", Why: err.Error()}) // it cannot refuse
+		}
+	}
+	s.ringFlagger()
 	phase, err := rollout.Run(ctx, s.parts(s.runs(n)), r)
 	if err != nil {
 		s.log.Info("rollout interrupted", "id", r.ID, "error", err)
@@ -199,6 +207,7 @@ func (s *service) settle(ctx context.Context, id int64) {
 	s.a.afterRollout(ctx, s)
 	s.tend() // it may have brought what maintenance waits for
 	s.ringContractor()
+	s.ringFlagger()
 	s.a.events.wake(id)
 }
 
@@ -251,6 +260,7 @@ func (s *service) told(step deploy.Step) {
 	case deploy.StepBack:
 		if s.rollout != nil {
 			s.rollout.Phase, s.rollout.Reason = deploy.Backward, step.Note
+			s.ringFlagger()
 		}
 	case deploy.StepGone, deploy.StepFailed:
 		delete(s.procs, step.Instance)

@@ -128,6 +128,10 @@ func (e *env) deployOne(agent *control.Client, s config.Service, c deployFlags) 
 	if err := e.pass(agent, gate); err != nil {
 		return err
 	}
+	flags, err := fileFlags(&s)
+	if err != nil {
+		return err
+	}
 	tree, err := e.release(agent, s, c.NoBuild)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
@@ -136,12 +140,13 @@ func (e *env) deployOne(agent *control.Client, s config.Service, c deployFlags) 
 		return err
 	}
 	s.Breaking = s.Breaking || c.Breaking
-	q := control.DeployRequest{Spec: s.Service, Env: s.Env, ReadEnv: s.ReadEnv, Tree: tree, Who: who(), Why: c.Why, Force: c.Force, Wait: c.Wait,
+	q := control.DeployRequest{Spec: s.Service, Env: s.Env, ReadEnv: s.ReadEnv, Tree: tree, Flags: flags, Who: who(), Why: c.Why, Force: c.Force, Wait: c.Wait,
 		Permit: gate.Permit, Calendar: s.Calendar, Source: s.Source, KeepSource: c.FromSource}
 	b, err := e.passing(agent, gate, func() (control.Begun, error) { return agent.Deploy(e, q) })
 	if err != nil {
 		return err
 	}
+	e.tellFlags(s.Name, b.Flags)
 	return e.follow(agent, s.Name, b)
 }
 

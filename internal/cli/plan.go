@@ -30,6 +30,9 @@ func (c *planCmd) Run(e *env) error {
 		if err := migrationsNow(&s.Service); err != nil {
 			return err
 		}
+		if _, err := fileFlags(&s.Service); err != nil {
+			return err
+		}
 		if s.fleet != nil {
 			if err := s.fleet.plan(e, s.Service, c.Force); err != nil {
 				return err
@@ -73,6 +76,9 @@ func writePlan(w out, p control.Plan, s deploy.Service) {
 	}
 	if len(p.Prepare) > 0 {
 		fmt.Fprintf(w, "  prepare first: %s, never done yet (`segue prepare` does it beforehand)\n", strings.Join(p.Prepare, ", "))
+	}
+	if s.Flags != "" {
+		fmt.Fprintf(w, "  flags first: %s brings in those that it has and that have changed in it\n", s.Flags)
 	}
 	if p.Kept {
 		fmt.Fprintf(w, "  release %d is kept from before and is used again\n", p.To)

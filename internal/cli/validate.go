@@ -28,6 +28,7 @@ func (c *validateCmd) Run(e *env) error {
 		Replicas int      `json:"replicas"`
 		// Migrations are those that stand in migrate.dir now, before the build.
 		Migrations []string `json:"migrations,omitempty"`
+		Flags      []string `json:"flags,omitempty"` // of the file that a deploy brings in
 	}
 	var facts []fact
 	for n := range f.Services {
@@ -35,16 +36,23 @@ func (c *validateCmd) Run(e *env) error {
 		if err := migrationsNow(s); err != nil {
 			return err
 		}
-		facts = append(facts, fact{s.Name, s.Listen, s.Replicas, migrationNames(s)})
+		flags, err := fileFlags(s)
+		if err != nil {
+			return err
+		}
+		facts = append(facts, fact{s.Name, s.Listen, s.Replicas, migrationNames(s), flagNames(flags)})
 	}
 	return e.print(facts, func(w out) {
-		for _, s := range f.Services {
+		for i, s := range f.Services {
 			what := "worker"
 			if !s.Worker() {
 				what = "listens on " + strings.Join(s.Listen, " ")
 			}
 			if n := len(migrationNames(&s)); n > 0 {
 				what += ", " + plural(n, "migration")
+			}
+			if n := len(facts[i].Flags); n > 0 {
+				what += ", " + plural(n, "flag")
 			}
 			fmt.Fprintf(w, "%s: %s, %s, %s\n", s.Name, what, plural(s.Replicas, "instance"), s.Strategy.Type)
 		}

@@ -39,9 +39,11 @@ type Service struct {
 	PodEnv   deploy.Environment `json:"-"`
 	Calendar deploy.Calendar    `json:"calendar,omitzero"` // when it may be deployed
 	Source   *deploy.Source     `json:"-"`                 // whose commits are deployed; nil: nobody's. Its URL may hold a secret
-	Dir      string             // absolute source folder: release.dir
-	Line     int                // of the service's name in the file, from 1
-	Column   int                // of the service's name, in characters, from 1
+	// FlagsFile is the path of the file of feature flags that a deploy brings in; "": none.
+	FlagsFile string `json:"-"`
+	Dir       string // absolute source folder: release.dir
+	Line      int    // of the service's name in the file, from 1
+	Column    int    // of the service's name, in characters, from 1
 }
 
 // Lookup tells the value of an environment variable and whether it is set.

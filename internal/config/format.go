@@ -20,6 +20,7 @@ type document struct {
 	settings
 	Services  map[string]*settings `json:"services,omitempty" jsonschema:"Several services, by name."`
 	Metrics   address              `json:"metrics,omitempty" jsonschema:"Address (host:port) where the agent serves Prometheus metrics under /metrics; absent: nowhere."`
+	OFREP     address              `json:"ofrep,omitempty" jsonschema:"Address (host:port) of this machine alone where the services' feature flags are evaluated for programs by OpenFeature's OFREP, under /SERVICE; instances are told by OFREP_ENDPOINT. Absent: nowhere."`
 	AccessLog boolean              `json:"access_log,omitempty" default:"false" jsonschema:"Whether the proxy logs a line per request."`
 }
 
@@ -48,6 +49,7 @@ type settings struct {
 	Shedding    *shedding     `json:"shedding,omitempty" jsonschema:"When the service is short of capacity, and which requests it then turns away first. Absent: none, ever."`
 	Skew        *skew         `json:"skew,omitempty" jsonschema:"What is done for pages in browsers that were loaded from an older release. Absent: nothing."`
 	Migrate     *migrate      `json:"migrate,omitempty" jsonschema:"How the release's migrations change the database that it shares with the release before it. Absent: Segue changes no database."`
+	Flags       text          `json:"flags,omitempty" jsonschema:"File with feature flags in flagd's JSON, relative to segue.yaml, which a deploy brings in before the first instance of the release starts. Absent: flags are set by segue flag alone."`
 	Notify      []webhook     `json:"notify,omitempty" jsonschema:"Webhooks that are told of what happens to the service."`
 	Keep        count         `json:"keep,omitempty" default:"5" min:"2" max:"1000" jsonschema:"Releases kept for an instant rollback, the running one among them."`
 	Engine      text          `json:"engine,omitempty" default:"process" enum:"process|kubernetes|ecs" jsonschema:"Who runs the service: process (Segue's agent on one machine), kubernetes or ecs. segue --to goes before it."`

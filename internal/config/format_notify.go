@@ -12,14 +12,14 @@ type webhook struct {
 	URL       text      `json:"url,omitempty" env:"off" jsonschema:"URL to POST to, where it is no secret."`
 	URLEnv    text      `json:"url_env,omitempty" env:"off" jsonschema:"Name of the variable (of env or env_file) that holds the URL. Those of chat services are secrets."`
 	SecretEnv text      `json:"secret_env,omitempty" env:"off" jsonschema:"Name of the variable that holds the key to sign with, as openssl rand -base64 32 makes it; absent: not signed."`
-	On        occasions `json:"on,omitempty" jsonschema:"What it is told of: begin, done, rolled back, waiting, failed, maintenance, freeze, shedding. Absent: all."`
+	On        occasions `json:"on,omitempty" jsonschema:"What it is told of: begin, done, rolled back, waiting, failed, maintenance, freeze, shedding, flag. Absent: all."`
 }
 
 // occasions is one word or a list of them.
 type occasions []deploy.Occasion
 
 // allOccasions are those that can be asked for.
-var allOccasions = []string{"begin", "done", "rolled back", "waiting", "failed", "maintenance", "freeze", "shedding"}
+var allOccasions = []string{"begin", "done", "rolled back", "waiting", "failed", "maintenance", "freeze", "shedding", "flag"}
 
 func (v *occasions) read(c cursor) {
 	var out occasions

@@ -41,6 +41,7 @@ func (s scope) elsewhere(out *deploy.Service, where string) {
 	if out.Store != "" {
 		s.fail("store", "pods and tasks of several machines share no file", "say under env where the store is, as SEGUE_STORE: redis://… or postgres://…")
 	}
+	s.flagsElsewhere(where)
 	if out.TLS != nil {
 		s.warn("tls", "on "+where+" the pods speak cleartext, and nothing of Segue's ends TLS in front of them", "give the certificate to what stands in front")
 	}

@@ -180,7 +180,7 @@ func jsonOf(n *node) json.RawMessage {
 // oneOrSeveral tells the two forms of the file apart: with services, nothing of
 // a single service stands at the top.
 func oneOrSeveral(s *jsonschema.Schema) {
-	several := &jsonschema.Schema{Enum: []any{"services", "metrics", "access_log"}}
+	several := &jsonschema.Schema{Enum: []any{"services", "metrics", "ofrep", "access_log"}}
 	for _, key := range shared {
 		several.Enum = append(several.Enum, key)
 	}

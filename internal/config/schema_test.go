@@ -91,8 +91,8 @@ func TestSchemaAcceptsWhatParseAccepts(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	beyond := []string{"alias-bomb", "analysis-worker", "cannot-move", "cannot-move-percent", "command-assign", "command-builtin", "command-lines",
 		"command-missing", "command-quote", "command-shell", "deadline", "deadline-min-ready", "duration-huge", "env-file",
-		"env-file-port", "env-file-quote", "env-secret", "env-secret-files", "env-unset", "env-unset-flow", "extras-rules", "files", "listen",
-		"listen-clash", "long-line", "metrics-clash", "name", "no-overlap", "percent-text", "probe-false", "probe-path",
+		"env-file-port", "env-file-quote", "env-secret", "env-secret-files", "env-unset", "env-unset-flow", "extras-rules", "files", "flags", "listen",
+		"listen-clash", "long-line", "metrics-clash", "name", "no-overlap", "ofrep", "percent-text", "probe-false", "probe-path",
 		"routes", "same-listen", "same-route", "size-small", "socket-shared", "store", "strategies", "tcp", "tls-mixed", "trusted", "worker"}
 	r := resolved(t)
 	told := 0

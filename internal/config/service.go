@@ -24,6 +24,7 @@ func assemble(r *report, root *node, dir string, lookup Lookup) *File {
 	} else {
 		f.Services = single(top, &doc)
 	}
+	top.ofrep(f, string(doc.OFREP))
 	checkTogether(top, f)
 	return f
 }
@@ -117,6 +118,7 @@ func build(s scope, name string, set *settings, all *timing) Service {
 	out.Maintenance, out.ReadEnv = s.maintenance(set.Maintenance, out.Via, out.Proxy.Protocol)
 	out.Shedding = s.shedding(set.Shedding, out.Via, out.Proxy.Protocol)
 	out.Skew, out.Breaking = s.skew(set.Skew, out.Via, out.Proxy.Protocol), bool(set.Release.Breaking)
+	out.Flags, out.FlagsFile = s.flags(string(set.Flags))
 	out.Notify = s.notifications(set.Notify, out.Env)
 	out.Migrate = s.migrate(set.Migrate, out.Files, out.Env)
 	out.EnvNames = out.Env.Names()

@@ -87,10 +87,14 @@ type DeployRequest struct {
 	// serve reads in times of maintenance.
 	ReadEnv deploy.Environment `json:"read_env,omitempty"`
 	Tree    string             `json:"tree"`
-	Who     string             `json:"who"`
-	Why     string             `json:"why,omitempty"`
-	Force   bool               `json:"force,omitempty"` // replace the instances even when nothing has changed
-	Wait    bool               `json:"wait,omitempty"`  // wait for a rollout that is under way instead of being refused
+	// Flags is the content of the file that Spec.Flags names: flagd's JSON. It is
+	// brought in by the rollout before it starts an instance, and at once where there is
+	// nothing else to do.
+	Flags json.RawMessage `json:"flags,omitempty"`
+	Who   string          `json:"who"`
+	Why   string          `json:"why,omitempty"`
+	Force bool            `json:"force,omitempty"` // replace the instances even when nothing has changed
+	Wait  bool            `json:"wait,omitempty"`  // wait for a rollout that is under way instead of being refused
 
 	Permit
 	Calendar   deploy.Calendar `json:"calendar,omitzero"` // from now on
@@ -113,6 +117,7 @@ type Request struct {
 type Begun struct {
 	Rollout deploy.Rollout `json:"rollout"`
 	Nothing bool           `json:"nothing,omitempty"` // all is as asked already; Rollout is empty
+	Flags   []string       `json:"flags,omitempty"`   // that were changed at once
 	Joined  bool           `json:"joined,omitempty"`  // Rollout was under way and is being undone, as asked
 }
 

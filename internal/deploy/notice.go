@@ -20,6 +20,7 @@ const (
 	OnMaintenance Occasion = "maintenance" // maintenance was begun or ended
 	OnFreeze      Occasion = "freeze"      // a freeze was begun or ended, or overridden
 	OnShedding    Occasion = "shedding"    // requests are turned away for want of capacity, more of them, or none any more
+	OnFlag        Occasion = "flag"        // a ramp of a feature flag has ended, by itself or as wanted
 	OnTest        Occasion = "test"        // `segue notify test`
 )
 

@@ -142,6 +142,8 @@ const (
 	// empty: all.
 	KindFreeze Kind = "freeze"
 	KindLock   Kind = "lock"
+	// KindRamp is none either: the history tells of a flag's last ramp.
+	KindRamp Kind = "ramp"
 	// KindMaintenance is none either, and told of likewise.
 	KindMaintenance Kind = "maintenance"
 	// KindShedding is a time in which a service was short of capacity.

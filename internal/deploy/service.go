@@ -42,8 +42,13 @@ type Service struct {
 	Shedding    *Shedding    `json:"shedding,omitempty"`    // nil: no request is turned away
 	Prepare     []Hook       `json:"prepare,omitempty"`     // each run once for all releases, long before or at the start of a deploy
 	Migrate     *Migrate     `json:"migrate,omitempty"`     // nil: Segue changes no database
-	Notify      []Webhook    `json:"notify,omitempty"`      // who is told of what happens to it
-	Keep        int          `json:"keep"`                  // releases kept for rollback, the serving one among them
+	// Flags names the file of feature flags that its deploys bring in, as segue.yaml
+	// does; empty: none. OFREP is the address where its flags are evaluated for
+	// programs; empty: nowhere.
+	Flags  string    `json:"flags,omitempty"`
+	OFREP  string    `json:"ofrep,omitempty"`
+	Notify []Webhook `json:"notify,omitempty"` // who is told of what happens to it
+	Keep   int       `json:"keep"`             // releases kept for rollback, the serving one among them
 
 	Engine     EngineType  `json:"engine,omitempty"`     // who runs it; empty: EngineProcess
 	Kubernetes *Kubernetes `json:"kubernetes,omitempty"` // nil: all by default
@@ -65,12 +70,16 @@ func (s *Service) Proxied() bool { return !s.Worker() && s.Via != ViaSocket }
 func (s *Service) Inherits() bool { return !s.Worker() && s.Via == ViaSocket }
 
 // Kept returns the addresses of which one socket is kept for all: those of
-// Listen, unless each instance has its own.
+// Listen, unless each instance has its own, and of OFREP.
 func (s *Service) Kept() []string {
-	if s.Socket.PerInstance {
-		return nil
+	var kept []string
+	if !s.Socket.PerInstance {
+		kept = s.Addresses()
 	}
-	return s.Addresses()
+	if s.OFREP != "" {
+		kept = append(slices.Clone(kept), s.OFREP)
+	}
+	return kept
 }
 
 // Addresses are all that the service listens on: those of Listen, and the
