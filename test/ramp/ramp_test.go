@@ -86,13 +86,13 @@ func (w *world) known(key, user, variant string) {
 
 func (w *world) ramp() *featureflag.Ramp {
 	w.T.Helper()
-	var flags []struct {
-		featureflag.Flag
+	var list struct {
+		Flags []featureflag.Flag `json:"flags"`
 	}
-	if err := json.Unmarshal([]byte(w.Must(0, "flag", "ls", "--json").Out), &flags); err != nil {
+	if err := json.Unmarshal([]byte(w.Must(0, "flag", "ls", "--json").Out), &list); err != nil {
 		w.T.Fatal(err)
 	}
-	for _, f := range flags {
+	for _, f := range list.Flags {
 		if f.Key == "bad" {
 			return f.Ramp
 		}
@@ -160,7 +160,7 @@ func TestARampStopsByItself(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	w.Must(0, "flag", "ramp", "bad", "on", "--to", "100%", "--over", "10m", "--errors", "1%", "--back", "--why", "try it")
+	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "10m", "--max-errors", "1%", "--back", "--why", "try it")
 	w.Until("the ramp stops by itself", func() bool {
 		next()
 		return user%50 == 0 && w.ramp().State == featureflag.RampStopped
@@ -186,7 +186,7 @@ func TestARampStopsByItself(t *testing.T) {
 // A ramp goes on from where it was when its agent is back.
 func TestARampOutlivesItsAgent(t *testing.T) {
 	w := newWorld(t)
-	w.Must(0, "flag", "ramp", "bad", "on", "--to", "100%", "--over", "20s", "--no-guard")
+	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "20s", "--no-guard")
 	w.Until("the ramp is under way", func() bool { return w.ramp().Percent > 10 })
 	w.agent.Kill()
 	at := w.ramp()
