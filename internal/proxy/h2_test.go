@@ -33,7 +33,7 @@ func h2Only(t testing.TB) *http.Client {
 	p.SetHTTP2(true)
 	tr := &http.Transport{Protocols: p, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr, Timeout: 20 * time.Second}
+	return &http.Client{Transport: tr, Timeout: time.Minute}
 }
 
 // h2Backend is an instance that speaks cleartext HTTP/2.

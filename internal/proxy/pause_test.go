@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,9 +22,8 @@ func (r *running) pause(p *proxy.Pause) {
 // change gives the proxy the table it has, with one thing changed.
 func (r *running) change(change func(*proxy.Service)) {
 	r.t.Helper()
-	s := r.cfg.Services[0]
-	change(&s)
-	r.cfg.Services = []proxy.Service{s}
+	r.cfg.Services = slices.Clone(r.cfg.Services) // the other is the proxy's
+	change(&r.cfg.Services[0])
 	r.cfg.Version++
 	if err := r.client.Apply(r.t.Context(), r.cfg); err != nil {
 		r.t.Fatal(err)
@@ -195,22 +195,41 @@ func TestPauseForgetsWhoLeaves(t *testing.T) {
 // is longer than its drain.
 func TestPauseOutlastsTheProxy(t *testing.T) {
 	ln := listen(t)
-	p := startOn(t, ln, proxy.Service{Instances: []proxy.Instance{backend(t, "a", func(w http.ResponseWriter, r *http.Request) {})}}, 10*time.Millisecond)
-	p.pause(&proxy.Pause{Until: time.Now().Add(time.Second)})
-	got := make(chan int)
-	go func() {
-		res, err := fresh().Get(p.url("/"))
-		if err != nil {
-			t.Error(err)
-			got <- 0
-			return
-		}
-		res.Body.Close()
-		got <- res.StatusCode
-	}()
+	never := make(chan struct{})
+	defer close(never)
+	cfg := proxy.Config{Version: 1, Services: []proxy.Service{
+		{Name: "shop", Listen: []string{key}, Instances: []proxy.Instance{backend(t, "a", func(w http.ResponseWriter, r *http.Request) {})}},
+		{Name: "slow", Listen: []string{key}, Routes: []proxy.Route{{Path: "/slow"}},
+			Instances: []proxy.Instance{backend(t, "s", func(w http.ResponseWriter, r *http.Request) { <-never })}},
+	}}
+	p := startConfig(t, ln, cfg, 10*time.Millisecond)
+	p.pause(&proxy.Pause{Until: time.Now().Add(time.Hour)})
+	ask := func(path string) chan int {
+		got := make(chan int, 1)
+		go func() {
+			res, err := fresh().Get(p.url(path))
+			if err != nil {
+				t.Error(err)
+				got <- 0
+				return
+			}
+			res.Body.Close()
+			got <- res.StatusCode
+		}()
+		return got
+	}
+	slow, parked := ask("/slow"), ask("/")
 	p.parked(1)
+	eventually(t, "a request in flight", func() bool { return p.status().Services[1].Instances[0].InFlight == 1 })
 	if err := p.client.Quit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want(t, "parked", <-got, 200)
+	want(t, "in flight, as the drain is over", <-slow, 503)
+	p.parked(1)
+	// Another instance has another time: ten milliseconds may not be enough for it.
+	p.change(func(s *proxy.Service) {
+		s.Paused, s.DrainTimeout = nil, time.Minute
+		s.Instances = []proxy.Instance{backend(t, "b", func(w http.ResponseWriter, r *http.Request) {})}
+	})
+	want(t, "parked", <-parked, 200)
 }
