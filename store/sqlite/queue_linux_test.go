@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,6 +52,71 @@ func TestNobodyOvertakesWhoWaits(t *testing.T) {
 		}
 	}
 }
+
+// In a long queue one waits for longer than a suspended process is waited for.
+func TestALongQueueIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "queue")
+	const members = 8
+	const each = patience / 6 // of a turn
+	var all sync.WaitGroup
+	for range members {
+		q, err := openQueue(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = q.close() })
+		q.patience = patience
+		all.Go(func() {
+			if !q.lock() {
+				t.Error("it was given up, though all go on")
+				return
+			}
+			time.Sleep(each)
+			q.unlock()
+		})
+	}
+	all.Wait()
+}
+
+// Who has stepped aside for a suspended process has its place again when that goes
+// on, and its turn in the end.
+func TestTheQueueIsUsedAgainWhenASuspendedProcessGoesOn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "queue")
+	var queues [3]*queue
+	for n := range queues {
+		q, err := openQueue(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = q.close() })
+		queues[n], q.patience = q, 10*time.Millisecond
+	}
+	suspended, patient, other := queues[0], queues[1], queues[2]
+	if !suspended.tryLock() {
+		t.Fatal("nobody is before it, and it has no turn")
+	}
+	if patient.lock() || patient.lock() {
+		t.Fatal("two have the turn")
+	}
+	patient.patience = time.Minute
+	suspended.unlock()
+	if !patient.lock() {
+		t.Fatal("it has given up, though all go on")
+	}
+	if other.tryLock() {
+		t.Fatal("two have the turn")
+	}
+	patient.unlock()
+	if !other.lock() {
+		t.Fatal("it is not given on")
+	}
+	other.unlock()
+}
+
+// patience of a test in which turns are long.
+const patience = 3 * time.Second
 
 // waits returns when somebody waits for the turn. The kernel tells nobody of it.
 func waits(t *testing.T, q *queue) {

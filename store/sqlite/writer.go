@@ -109,7 +109,7 @@ func (w *writer) atOnce() bool {
 		return false
 	}
 	if w.file.queue.tryLock() {
-		w.batch(func(begin func() error) error { return begin() }) // busy, we leave it to the goroutine
+		w.batch(w.begin) // busy, we leave it to the goroutine
 		w.file.queue.unlock()
 	}
 	w.seat <- struct{}{}
@@ -164,23 +164,35 @@ func (w *writer) loop() {
 	}
 }
 
-// turn waits for the file and does what is asked by then.
+// turn waits for the file and does what is asked by then. Who has the turn keeps
+// it while another program is at the file; who has none looks for one each time.
 func (w *writer) turn() {
 	<-w.seat
 	defer func() { w.seat <- struct{}{} }()
-	if w.file.queue.lock() {
-		defer w.file.queue.unlock()
+	for done := false; !done && w.run.Err() == nil; {
+		if w.file.queue.lock() {
+			done = w.batch(func() error { return patiently(w.run, w.begin) })
+			w.file.queue.unlock()
+		} else {
+			done = w.batch(w.begin)
+		}
 	}
-	w.batch(func(begin func() error) error { return patiently(w.run, begin) })
 }
 
-// batch does what is asked by the time that the transaction has begun, and
-// nothing if that is because another program is at the file.
-func (w *writer) batch(beginning func(func() error) error) {
-	err := beginning(w.begin)
+// batch does what is asked by the time that the transaction has begun. It gives
+// false if that is not to be had, because another is at the file.
+func (w *writer) batch(beginning func() error) bool {
+	err := beginning()
 	if busy(err) {
-		return
+		return false
 	}
+	w.serve(err)
+	return true
+}
+
+// serve does what is asked in the transaction that has begun, or says what came of
+// beginning it.
+func (w *writer) serve(err error) {
 	batch := w.take()
 	if err == nil {
 		err = w.transaction(batch)
