@@ -25,7 +25,7 @@ import (
 // has the lock on a machine that is busy with other tests.
 const (
 	faultLease = time.Second
-	promptly   = 4 * time.Second
+	promptly   = patience / 2
 )
 
 // A world is worker processes that take turns with one lock and write to one

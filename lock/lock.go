@@ -189,8 +189,10 @@ func (a *attempt) ask(ctx context.Context) error {
 	return err
 }
 
-// hasty is how long a caller who has called Do off waits for the store to be told.
-const hasty = time.Second
+// hasty is how long a caller who has called Do off waits for the store to be told,
+// once for the answer to what it has asked and once for giving that back. A store
+// that is merely slow is told: else all others would have to wait for a lease.
+const hasty = 3 * time.Second
 
 // leave gives up whatever the store may have noted for the attempt. If that
 // fails, the store forgets it when the lease ends.
