@@ -24,7 +24,7 @@ import (
 // faultLease is that of the workers, and promptly how long after its end another
 // has the lock on a machine that is busy with other tests.
 const (
-	faultLease = time.Second
+	faultLease = 3 * time.Second
 	promptly   = patience / 2
 )
 

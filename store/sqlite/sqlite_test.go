@@ -323,7 +323,7 @@ func TestASuspendedProcessInTheQueueStopsNobody(t *testing.T) {
 			for n := range 100 {
 				put(t, s, store.Write{Key: fmt.Sprint(n)})
 			}
-			if took := time.Since(began); took > 5*time.Second { // 100 times 100 ms would be more
+			if took := time.Since(began); took > 20*time.Second { // 100 times waitInLine would be more
 				t.Errorf("100 writes took %v", took)
 			}
 			if err := s.Close(); err != nil {
@@ -388,15 +388,21 @@ func TestWatchersAreWokenAndDoNotPoll(t *testing.T) {
 		t.Fatal(err)
 	}
 	const times = 30
-	began := time.Now()
-	for range times {
-		put(t, there, store.Write{Key: "a", Expect: store.Any})
-		if c := next(t, w); c.Key != "a" {
-			t.Fatalf("told of %+v", c)
+	var took time.Duration
+	for end := time.Now().Add(patience); ; { // until the machine is not too busy with other things
+		began := time.Now()
+		for range times {
+			put(t, there, store.Write{Key: "a", Expect: store.Any})
+			if c := next(t, w); c.Key != "a" {
+				t.Fatalf("told of %+v", c)
+			}
 		}
-	}
-	if took := time.Since(began); took > times*100*time.Millisecond { // polling: 250 each on average
-		t.Errorf("%d changes took %v", times, took)
+		if took = time.Since(began); took < times*100*time.Millisecond { // polling: 250 each on average
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d changes took %v, and never less", times, took)
+		}
 	}
 }
 
