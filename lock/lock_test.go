@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,6 @@ import (
 	"github.com/seguehq/segue/internal/servertest"
 	"github.com/seguehq/segue/lock"
 	"github.com/seguehq/segue/store"
-	"github.com/seguehq/segue/store/memory"
 )
 
 // patience is how long a test waits for what must happen.
@@ -300,14 +300,18 @@ func (s *slow) ReleaseLock(ctx context.Context, key, id string) error {
 // would have to wait until the lease has ended.
 func TestCalledOffInASlowStoreNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	data := memory.New()
-	s := &slow{Store: data, Locker: data, asked: make(chan struct{}), takes: 1200 * time.Millisecond}
+	data, err := servertest.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer data.Close()
+	s := &slow{Store: data, Locker: data.(store.Locker), asked: make(chan struct{}), takes: 1200 * time.Millisecond}
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-s.asked
 		cancel()
 	}()
-	err := lock.New(s).Do(ctx, "k", func(context.Context) error { t.Error("it ran"); return nil })
+	err = lock.New(s).Do(ctx, "k", func(context.Context) error { t.Error("it ran"); return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
