@@ -44,6 +44,7 @@ type shedState struct {
 	seen  [3]time.Time // when a level was last turned away
 	proxy int          // process that was asked last, 0 none
 	count int64        // of it then
+	flags shedFlags
 }
 
 func (s *service) sheddingFile() string {
@@ -175,7 +176,7 @@ func (s *service) sheds() bool {
 	spec, _ := s.routing()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return spec != nil && spec.Shedding != nil || s.shed.open() != nil || s.shed.shown != nil
+	return spec != nil && spec.Shedding != nil || s.shed.open() != nil || s.shed.shown != nil || s.shed.flags.word() != ""
 }
 
 func (s *service) lookAtShedding(ctx context.Context, st proxy.Status) {
@@ -207,6 +208,11 @@ func (s *service) lookAtShedding(ctx context.Context, st proxy.Status) {
 		s.notify(deploy.Notice{On: deploy.OnShedding, Text: string(news), Who: "segue"}, s.concerned())
 	}
 	s.shedFlags(ctx, level, because)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shed.shown != nil {
+		s.shed.shown.Flags = s.shed.flags.word()
+	}
 }
 
 // shedBecause tells what there is too much of: "in flight 130 of 100".
@@ -261,6 +267,3 @@ func proxyShedding(s *deploy.Shedding) *proxy.Shedding {
 	}
 	return out
 }
-
-// shedFlags has flags up to a level turned down, -1 none.
-func (s *service) shedFlags(context.Context, int, string) {}

@@ -31,14 +31,24 @@ func to(w *harness.World, path string) func(*drill.Plan) {
 	return func(p *drill.Plan) { p.URL = w.URL() + path }
 }
 
+// hints tells whether the flag of that name is on for somebody.
+func hints(w *harness.World) bool {
+	w.T.Helper()
+	return strings.Contains(w.Must(0, "flag", "eval", "hints", "--for", "ann").Out, "variant on")
+}
+
 // TestTwiceTheCapacity: for the critical route nothing is lost and it stays nearly as
 // fast as before, while a release is replaced, too; all of what is lost of the other was
 // turned away, and afterwards nothing is any more.
 func TestTwiceTheCapacity(t *testing.T) {
 	w := harness.New(t)
 	w.Web(2, env, shedding)
-	w.Agent()
+	agent := w.Agent()
 	w.Must(0, "deploy")
+	w.Must(0, "flag", "set", "hints", "on", "--importance", "low")
+	if !hints(w) {
+		t.Error("hints are off, though nothing is short of capacity")
+	}
 	before := w.Drill(critical, to(w, "/pay"))
 	before.More(30)
 	alone := before.None().Latency.P50
@@ -49,7 +59,13 @@ func TestTwiceTheCapacity(t *testing.T) {
 	if out := w.Must(0, "status").Out; !strings.Contains(out, "shedding ") || !strings.Contains(out, "in flight ") {
 		t.Errorf("status does not tell of it:\n%s", out)
 	}
-	feed.More(100)
+	w.Until("the flag is turned down", func() bool { return !hints(w) })
+	agent.Kill() // requests and flags stay turned down; the next agent goes on
+	feed.More(50)
+	if hints(w) {
+		t.Error("hints are on while the agent is dead and the service short of capacity")
+	}
+	w.Agent()
 	w.Web(2, env+", N: 2", shedding)
 	w.Must(0, "deploy")
 	w.AllServing("web", 2, 2)
@@ -72,6 +88,7 @@ func TestTwiceTheCapacity(t *testing.T) {
 	} else {
 		t.Logf("critical: %s at twice the capacity, %s alone", crowded, alone)
 	}
+	w.Until("the flag is turned up", func() bool { return hints(w) })
 	after := w.Drill(8, to(w, "/feed"))
 	after.More(20)
 	after.None()
