@@ -216,7 +216,7 @@ func nowhere(ts *testscript.TestScript, neg bool, args []string) {
 	if looked < 3 {
 		ts.Fatalf("looked into %d files only", looked)
 	}
-	for _, p := range processes("") {
+	for _, p := range processes(worldOf(ts).dir) { // not those of another run of these scripts
 		if strings.Contains(p.args, text) {
 			ts.Fatalf("%q is among the arguments of process %d: %s", text, p.pid, p.args)
 		}
