@@ -19,8 +19,7 @@ type mover struct {
 	s     *service
 	ramps map[string]*moving // that run, by their flags
 	write func(ctx context.Context, key string, version int64, r featureflag.Ramp) error
-	// counted tells what the services whose requests a guard looks at have answered
-	// since it was last asked in the name of a guard.
+	// guard makes who looks at the services' requests while a ramp runs.
 	guard func(f featureflag.Flag) guardian
 }
 
