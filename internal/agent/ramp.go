@@ -18,6 +18,7 @@ import (
 type mover struct {
 	s     *service
 	ramps map[string]*moving // that run, by their flags
+	last  time.Time          // when they were looked at
 	write func(ctx context.Context, key string, version int64, r featureflag.Ramp) error
 	// guard makes who looks at the services' requests while a ramp runs.
 	guard func(f featureflag.Flag) guardian
@@ -64,8 +65,19 @@ func (m *mover) take(flags []featureflag.Flag) bool {
 	return len(now) > 0
 }
 
+// rampLapse is the longest time between two looks that counts. An agent that
+// stands still, or whose machine does, has not seen what a ramp did, and so does
+// not go on as if it had.
+const rampLapse = 5 * time.Second
+
 // step does what is due at a time. Where services share a store, one of them moves.
 func (m *mover) step(ctx context.Context, now time.Time) {
+	if lapse := now.Sub(m.last) - rampLapse; lapse > 0 && !m.last.IsZero() {
+		for _, x := range m.ramps {
+			x.since = x.since.Add(min(lapse, now.Sub(x.since)))
+		}
+	}
+	m.last = now
 	if m.s != nil && !m.s.movesRamps() {
 		for _, x := range m.ramps {
 			x.since = now

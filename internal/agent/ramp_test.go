@@ -103,6 +103,17 @@ func TestARampThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+// Time in which nobody looked does not count.
+func TestARampDoesNotJump(t *testing.T) {
+	t.Parallel()
+	r := newRamped(t, featureflag.Ramp{Variant: "on", To: 100, Over: 100 * time.Second})
+	r.after(10 * time.Second)
+	r.now = r.now.Add(time.Hour) // the agent stands still
+	if x := r.after(rampLook); x.Percent < 10 || x.Percent > 17 {
+		t.Errorf("after 10 s, and an hour in which nobody looked: %v %%", x.Percent)
+	}
+}
+
 func TestAGuardStopsARamp(t *testing.T) {
 	t.Parallel()
 	for _, back := range []bool{false, true} {

@@ -160,7 +160,7 @@ func TestARampStopsByItself(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "10m", "--max-errors", "1%", "--back", "--why", "try it")
+	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "2m", "--max-errors", "1%", "--back", "--why", "try it")
 	w.Until("the ramp stops by itself", func() bool {
 		next()
 		return user%50 == 0 && w.ramp().State == featureflag.RampStopped
@@ -183,28 +183,38 @@ func TestARampStopsByItself(t *testing.T) {
 	}
 }
 
-// A ramp goes on from where it was when its agent is back.
+// A ramp stands still while there is no agent, and goes on from where it was with
+// the next. Whoever has its variant keeps it.
 func TestARampOutlivesItsAgent(t *testing.T) {
 	w := newWorld(t)
-	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "20s", "--no-guard")
-	w.Until("the ramp is under way", func() bool { return w.ramp().Percent > 10 })
+	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "5m", "--no-guard")
+	w.Until("the ramp is under way", func() bool { return w.ramp().Percent > 1 })
 	w.agent.Kill()
 	at := w.ramp()
-	had := map[string]bool{} // who has it
-	for n := range 100 {
-		user := fmt.Sprint("user ", n)
-		if _, variant := w.flag(w.endpoint(), "bad", user); variant == "on" {
-			had[user] = true
-		}
-	}
+	had := w.someoneWith("on")
 	w.agent = w.Agent()
 	w.Until("the ramp goes on", func() bool { return w.ramp().Percent > at.Percent })
-	w.Until("the ramp is done", func() bool { return w.ramp().State == featureflag.RampDone })
-	if r := w.ramp(); r.Percent != 100 || !r.At.Equal(at.At) {
-		t.Errorf("it ended at %v %%, begun at %s, not %s", r.Percent, r.At, at.At)
+	if r := w.ramp(); r.State != featureflag.RampRunning || !r.At.Equal(at.At) {
+		t.Errorf("another ramp runs: %+v, was %+v", r, at)
 	}
-	for user := range had {
-		w.known("bad", user, "on")
-	}
+	w.known("bad", had, "on")
+	w.Must(0, "flag", "ramp", "bad", "100%")
+	w.known("bad", had, "on")
 	w.known("bad", "anybody", "on")
+	if r := w.ramp(); r.State != featureflag.RampDone || r.Percent != 100 {
+		t.Errorf("it ended as %+v", r)
+	}
+}
+
+// someoneWith finds a user who has a variant of the flag that is ramped.
+func (w *world) someoneWith(variant string) (user string) {
+	w.T.Helper()
+	for n := range 3000 {
+		user = fmt.Sprint("user ", n)
+		if _, got := w.flag(w.endpoint(), "bad", user); got == variant {
+			return user
+		}
+	}
+	w.T.Fatal("nobody has ", variant)
+	return ""
 }
