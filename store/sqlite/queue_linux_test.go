@@ -37,7 +37,7 @@ func TestNobodyOvertakesWhoWaits(t *testing.T) {
 			turns <- "patient"
 			patient.unlock()
 		}()
-		waits(t, looker)
+		waits(t, patient, looker)
 		if looker.tryLock() {
 			t.Fatal("one who only tries gets in")
 		}
@@ -118,15 +118,19 @@ func TestTheQueueIsUsedAgainWhenASuspendedProcessGoesOn(t *testing.T) {
 // patience of a test in which turns are long.
 const patience = 3 * time.Second
 
-// waits returns when somebody waits for the turn. The kernel tells nobody of it.
-func waits(t *testing.T, q *queue) {
+// waits returns when q stands next, which the kernel tells nobody. Who has merely
+// tried, and has had that place for a moment, does not stand there.
+func waits(t *testing.T, q, looker *queue) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Microsecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Microsecond) {
+		q.mu.Lock()
+		stands := q.standing != nil
+		q.mu.Unlock()
 		place := unix.Flock_t{Type: unix.F_WRLCK, Start: 0, Len: 1}
-		if err := unix.FcntlFlock(uintptr(q.fd), unix.F_OFD_GETLK, &place); err != nil {
+		if err := looker.fcntl(unix.F_OFD_GETLK, &place); err != nil {
 			t.Fatal(err)
 		}
-		if place.Type != unix.F_UNLCK {
+		if stands && place.Type != unix.F_UNLCK {
 			return
 		}
 		if time.Now().After(deadline) {
