@@ -21,6 +21,9 @@ const flagsFile = `{"flags": {
   "secret": {"state": "ENABLED", "variants": {"a": "A", "b": "B"}, "defaultVariant": "a"}
 }}`
 
+// client leaves no connection behind, which a proxy that ends would wait for.
+var client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // A world is a service with flags, and where they are asked for.
 type world struct {
 	*harness.World
@@ -56,7 +59,7 @@ services:
 // flag asks for a flag as OFREP says, where base is.
 func (w *world) flag(base, key, user string) (status int, variant string) {
 	w.T.Helper()
-	res, err := http.Post(base+"/ofrep/v1/evaluate/flags/"+key, "application/json",
+	res, err := client.Post(base+"/ofrep/v1/evaluate/flags/"+key, "application/json",
 		strings.NewReader(fmt.Sprintf(`{"context": {"targetingKey": %q}}`, user)))
 	if err != nil {
 		w.T.Fatal(err)
@@ -103,6 +106,7 @@ func (w *world) ramp() *featureflag.Ramp {
 // Deployed flags are there for the service, for programs of any language and, those
 // that are public, for pages; what happens to agent and proxy is nothing to them.
 func TestFlagsOfADeploy(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	if got := w.Get("/endpoint"); got != w.endpoint() {
 		t.Errorf("instances are told of %q, not %q", got, w.endpoint())
@@ -144,11 +148,12 @@ func TestFlagsOfADeploy(t *testing.T) {
 
 // A ramp of what makes requests fail stops before it is done, and errors end.
 func TestARampStopsByItself(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	user := 0
 	next := func() int { // answers, of a user who is another each time
 		user++
-		res, err := http.Get(fmt.Sprintf("%s/?user=%d", w.URL(), user))
+		res, err := client.Get(fmt.Sprintf("%s/?user=%d", w.URL(), user))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,6 +191,7 @@ func TestARampStopsByItself(t *testing.T) {
 // A ramp stands still while there is no agent, and goes on from where it was with
 // the next. Whoever has its variant keeps it.
 func TestARampOutlivesItsAgent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.Must(0, "flag", "ramp", "bad", "100%", "--over", "5m", "--no-guard")
 	w.Until("the ramp is under way", func() bool { return w.ramp().Percent > 1 })
