@@ -250,7 +250,8 @@ func TestDocumentOfWhatIsNoJSON(t *testing.T) {
 func TestPublicAndDifference(t *testing.T) {
 	a := parsed(t, `{"flags": {"a": {"state": "ENABLED", "variants": {"on": true}, "metadata": {"public": true}}, "b": {"state": "ENABLED", "variants": {"on": true}}}}`)
 	b := parsed(t, `{"flags": {"a": {"state": "DISABLED", "variants": {"on": true}}, "c": {"state": "ENABLED", "variants": {"on": true}}}}`)
-	if keys := a.Public().Keys(); !reflect.DeepEqual(keys, []string{"a"}) || a.Public() != a.Public() || len(b.Public().Keys()) != 0 {
+	public, again := a.Public(), a.Public()
+	if keys := public.Keys(); !reflect.DeepEqual(keys, []string{"a"}) || public != again || len(b.Public().Keys()) != 0 {
 		t.Errorf("public: %v, %v", keys, b.Public().Keys())
 	}
 	if keys := b.Difference(a); !reflect.DeepEqual(keys, []string{"a", "b", "c"}) {

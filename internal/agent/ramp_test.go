@@ -133,12 +133,12 @@ func TestAGuardStopsARamp(t *testing.T) {
 // looks feeds a guard's test with so many looks of n requests each, a share of
 // which fail, and gives after how many it speaks, 0 never.
 func looks(b featureflag.Guard, rng *rand.Rand, most, n int, share float64, slow bool) int {
-	a, bounds := guardAnalysis(b), proxy.Bounds()
+	a, buckets := guardAnalysis(b), len(proxy.Bounds())+1
 	for look := 1; look <= most; look++ {
-		c := analysis.Counts{Requests: int64(n), Histogram: make([]int64, len(bounds)+1)}
+		c := analysis.Counts{Requests: int64(n), Histogram: make([]int64, buckets)}
 		c.Histogram[8] = int64(n)
 		if slow {
-			c.Histogram[8], c.Histogram[len(bounds)-4] = 0, int64(n)
+			c.Histogram[8], c.Histogram[buckets-5] = 0, int64(n)
 		}
 		for range n {
 			if rng.Float64() < share {

@@ -97,8 +97,10 @@ func TestTheQueueIsUsedAgainWhenASuspendedProcessGoesOn(t *testing.T) {
 	if !suspended.tryLock() {
 		t.Fatal("nobody is before it, and it has no turn")
 	}
-	if patient.lock() || patient.lock() {
-		t.Fatal("two have the turn")
+	for range 2 { // asked again, it has stepped aside before
+		if patient.lock() {
+			t.Fatal("two have the turn")
+		}
 	}
 	patient.patience = time.Minute
 	suspended.unlock()
