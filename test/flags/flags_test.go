@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/seguehq/segue/drill"
 	"github.com/seguehq/segue/featureflag"
@@ -85,7 +86,18 @@ func (s *stage) flag() (f featureflag.Flag) {
 // both waits until both services have told n people that it is on.
 func (s *stage) both(what string, n int) {
 	s.t.Helper()
-	s.Until(fmt.Sprintf("%s: %d have it", what, n), func() bool { return s.inGo.count() == n && s.inNode.count() == n })
+	from := time.Now()
+	var inGo, inNode time.Duration // until the last one was told so
+	s.Until(fmt.Sprintf("%s: %d have it", what, n), func() bool {
+		if inGo == 0 && s.inGo.count() == n {
+			inGo = time.Since(from)
+		}
+		if inNode == 0 && s.inNode.count() == n {
+			inNode = time.Since(from)
+		}
+		return inGo > 0 && inNode > 0
+	})
+	s.t.Logf("%s: everybody was told in Go after %v, in Node after %v", what, inGo.Round(time.Millisecond), inNode.Round(time.Millisecond))
 }
 
 func TestFlags(t *testing.T) {
