@@ -67,6 +67,15 @@ func reservePort() (port int, free func(), err error) {
 	return 0, nil, errors.New("servertest: no free port between 10000 and 19000")
 }
 
+// taken reports whether somebody listens on a port.
+func taken(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", port))
+	if err == nil {
+		l.Close()
+	}
+	return err != nil
+}
+
 // find finds a server's program, also where Debian keeps it from the PATH.
 func find(program, debian, mend string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {

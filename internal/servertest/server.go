@@ -35,6 +35,7 @@ type Server struct {
 	cmd  *exec.Cmd
 	gone chan struct{} // closed when the process has ended
 	tell io.Writer     // what the process reads, if it does
+	free func()        // gives the port back; as long as it is here, the port is ours
 }
 
 // A kind is what tells Redis, PostgreSQL and the others apart.
@@ -54,18 +55,14 @@ func own(t testing.TB, k kind, prepare func(dir string) error, env ...string) *S
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	port, free, err := reservePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(free)
 	if err := prepare(dir); err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{kind: k, dir: dir, port: port, env: env}
-	if err := s.start(); err != nil {
+	s := &Server{kind: k, dir: dir, env: env}
+	if err := s.settle(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.free)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the log of %s:\n%s", k.name, s.log())
@@ -81,15 +78,30 @@ func share(k kind, prepare func(dir string) error) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, _, err := reservePort()
-	if err != nil {
-		return nil, err
-	}
 	if err := prepare(dir); err != nil {
 		return nil, err
 	}
-	s := &Server{kind: k, dir: dir, port: port}
-	return s, s.start()
+	s := &Server{kind: k, dir: dir}
+	return s, s.settle()
+}
+
+// settle finds the server a port and starts it there. Who is no test of ours may
+// take the port in between: then it is another one.
+func (s *Server) settle() error {
+	for try := 1; ; try++ {
+		port, free, err := reservePort()
+		if err != nil {
+			return err
+		}
+		s.port, s.free = port, free
+		if err = s.start(); err == nil {
+			return nil
+		}
+		free()
+		if try == 5 || !taken(port) {
+			return err
+		}
+	}
 }
 
 // Addr is where the server listens: host:port.
