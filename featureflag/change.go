@@ -75,16 +75,10 @@ func (d Definition) describe() string {
 		parts = append(parts, *d.DefaultVariant)
 	}
 	parts = append(parts, "of "+strings.Join(slices.Sorted(maps.Keys(d.Variants)), ", "))
-	if d.targets() {
+	if d.Targeted() {
 		parts = append(parts, "with targeting")
 	}
 	return strings.Join(parts, " ")
-}
-
-// targets reports whether there is any targeting.
-func (d Definition) targets() bool {
-	text := strings.TrimSpace(string(d.Targeting))
-	return text != "" && text != "null" && text != "{}"
 }
 
 // Kill puts a flag to its off variant for everybody, whatever else is laid over it.

@@ -24,7 +24,7 @@ func InForce(flags []Flag, shed *Shed) Definitions {
 
 func (f Flag) inForce(shed *Shed) Definition {
 	switch {
-	case f.Killed != nil, shed.covers(f.Definition):
+	case f.Killed != nil, shed.Covers(f.Definition):
 		return f.Definition.off()
 	case f.Ramp != nil:
 		return f.Ramp.over(f.Definition)
@@ -32,7 +32,8 @@ func (f Flag) inForce(shed *Shed) Definition {
 	return f.Definition
 }
 
-func (s *Shed) covers(d Definition) bool {
+// Covers reports whether a flag of this definition is turned down. A nil Shed covers none.
+func (s *Shed) Covers(d Definition) bool {
 	if s == nil || s.Level == "" {
 		return false
 	}
@@ -94,7 +95,7 @@ func (r *Ramp) over(d Definition) Definition {
 	type list = []any
 	type rule = map[string]any
 	otherwise := d.Targeting
-	if untargeted(otherwise) { // {} says nothing where it stands alone, but is a value within
+	if !d.Targeted() { // {} says nothing where it stands alone, but is a value within
 		otherwise = json.RawMessage("null")
 	}
 	share := rule{"fractional": list{list{r.Variant, weight}, list{"", whole - weight}}}

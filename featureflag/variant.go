@@ -48,7 +48,7 @@ func (f *flag) compile(d Definition, r *resolver) error {
 	if err := checkMetadata(d); err != nil {
 		return err
 	}
-	if untargeted(d.Targeting) {
+	if !d.Targeted() {
 		return nil
 	}
 	tree, err := r.targeting(d.Targeting)
@@ -62,16 +62,18 @@ func (f *flag) compile(d Definition, r *resolver) error {
 	return nil
 }
 
-func untargeted(raw json.RawMessage) bool {
+// Targeted reports whether Targeting says anything: null and {} do not. One that is no
+// JSON does; what is wrong with it is told by the flag's evaluations.
+func (d Definition) Targeted() bool {
 	var tree any
-	if len(raw) == 0 {
-		return true
-	}
-	if len(raw) > 64 || json.Unmarshal(raw, &tree) != nil { // a short one may be {} or null with spaces
+	if len(d.Targeting) == 0 {
 		return false
 	}
+	if len(d.Targeting) > 64 || json.Unmarshal(d.Targeting, &tree) != nil { // a short one may be {} or null with spaces
+		return true
+	}
 	m, ok := tree.(map[string]any)
-	return tree == nil || ok && len(m) == 0
+	return tree != nil && (!ok || len(m) > 0)
 }
 
 func (f *flag) compileVariants(d Definition) error {

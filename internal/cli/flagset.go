@@ -146,7 +146,7 @@ func (c *flagSetCmd) target(d *featureflag.Definition) error {
 	if c.Variant == "" {
 		return nil
 	}
-	if len(d.Targeting) > 0 && string(d.Targeting) != "null" && string(d.Targeting) != "{}" {
+	if d.Targeted() {
 		return &exitError{exitUsage, fmt.Sprintf("%s has targeting, which comes before what everybody gets: say `--targeting null` to take it away as well, or `--default %s` to change only what the others get", c.Key, c.Variant)}
 	}
 	d.State, d.DefaultVariant = featureflag.Enabled, &c.Variant

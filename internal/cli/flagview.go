@@ -99,7 +99,7 @@ func (f flagOf) state() string {
 		return "broken"
 	case f.Killed != nil:
 		return f.offWords() + ", killed"
-	case f.isShed():
+	case f.shed.Covers(f.Definition):
 		return f.offWords() + ", shed"
 	case f.Definition.State == featureflag.Disabled:
 		return "disabled"
@@ -107,20 +107,6 @@ func (f flagOf) state() string {
 		return f.rampState()
 	}
 	return f.rest()
-}
-
-// isShed reports whether the flag is turned down now.
-func (f flagOf) isShed() bool {
-	level, err := featureflag.ParseImportance(cmp.Or(f.shedLevel(), "nothing"))
-	i := f.Definition.Importance()
-	return err == nil && i != featureflag.Critical && !level.Before(i)
-}
-
-func (f flagOf) shedLevel() string {
-	if f.shed == nil {
-		return ""
-	}
-	return f.shed.Level
 }
 
 // offWords are what it is while it is killed or shed.
@@ -137,7 +123,7 @@ func (f flagOf) rest() string {
 	if d := f.Definition.DefaultVariant; d != nil {
 		what = printable(*d)
 	}
-	if t := string(f.Definition.Targeting); t != "" && t != "null" && t != "{}" {
+	if f.Definition.Targeted() {
 		return "targeting, else " + what
 	}
 	return what
@@ -209,8 +195,8 @@ func writeFlag(w out, f flagOf) {
 		}
 		line("variant", text)
 	}
-	if t := compact(d.Targeting); t != "" && t != "null" && t != "{}" {
-		line("targeting", printable(t))
+	if d.Targeted() {
+		line("targeting", printable(compact(d.Targeting)))
 	}
 	if r := f.Ramp; r != nil {
 		line("ramp", fmt.Sprintf("%s%s; begun by %s", f.rampWay(), guarded(r.Guard), stamped(r.Stamp)))
@@ -291,7 +277,7 @@ func (v evaluated) why(f flagOf) string {
 		return fmt.Sprintf("%s: %s", v.Err, printable(v.Detail))
 	case f.Killed != nil:
 		return fmt.Sprintf("%s; it is killed by %s", v.Reason, stamped(*f.Killed))
-	case f.isShed():
+	case f.shed.Covers(f.Definition):
 		return fmt.Sprintf("%s; it is shed", v.Reason)
 	case f.Ramp != nil:
 		return fmt.Sprintf("%s; its ramp is at %s of %s", v.Reason, percent(f.Ramp.Percent), printable(f.Ramp.Variant))
